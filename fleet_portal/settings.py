@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "fleet_portal.common",
+    "fleet_portal.roles",
     "clusters",
     "deployments",
     "mesh",
