@@ -1,4 +1,4 @@
-"""What exists: regions, clusters, their agents' credentials, their nodes. Written in `actions.py`."""
+"""What exists: regions, clusters, agents' credentials, nodes. Written in `actions.py`."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from fleet_portal.common.models import Project
+from fleet_portal.common.models import Project, User
 
 NAME = RegexValidator(
     r"^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$",
@@ -44,7 +44,11 @@ class Cluster(models.Model):
 
     name = models.CharField(_("name"), max_length=50, unique=True, validators=[NAME])
     region = models.ForeignKey(
-        Region, models.PROTECT, null=True, blank=True, related_name="clusters",
+        Region,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="clusters",
         verbose_name=_("region"),
     )
     labels = models.JSONField(_("labels"), default=dict, blank=True)
@@ -67,6 +71,10 @@ class Cluster(models.Model):
     access_tested_at = models.DateTimeField(null=True, blank=True)
     access_passed = models.BooleanField(null=True, blank=True)
     access_checks = models.JSONField(default=list, blank=True)
+
+    # The fleet names that the manifest last handed out lists, {"users": [...], "groups": [...]}:
+    # the cluster refuses a request that carries any other, so no other is sent.
+    listed_names = models.JSONField(default=dict, blank=True)
 
     session = models.CharField(max_length=64, blank=True, default="")
     tunnel_state = models.CharField(max_length=10, default="pending")
@@ -120,11 +128,13 @@ class Node(models.Model):
 
 
 class JoinToken(models.Model):
-    """Lets one agent enrol once for one cluster, within its life. Only the hash is kept."""
+    """Lets one agent enrol once for one cluster, within its life; found by its hash alone."""
 
     cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="join_tokens")
-    # The address of the manifest holds the token; the row finds it by this hash alone.
     token_hash = models.CharField(max_length=64, unique=True)
+    # The token itself, encrypted, so that the join command can be shown again; emptied once it
+    # was used or ran out.
+    sealed = models.BinaryField(default=bytes, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     fetched_at = models.DateTimeField(null=True, blank=True)
@@ -188,11 +198,16 @@ class ProjectScope(models.Model):
 class PortalKey(models.Model):
     """A private key of the portal, encrypted with a key derived from FLEET_SECRET_KEY.
 
-    `kind`: authority (signs agents' and the gateway's certificates), assertion (signs requests
-    and desired sets). Several may be active at once, so that rotation overlaps.
+    `kind`: authority (signs agents' and the gateway's certificates; its `public_pem` is the
+    certificate), gateway (agents pin it), assertion (signs requests and desired sets). Several of
+    the last may be active at once, so that rotation overlaps.
     """
 
-    KINDS: ClassVar = [("authority", "authority"), ("assertion", "assertion")]
+    KINDS: ClassVar = [
+        ("authority", "authority"),
+        ("gateway", "gateway"),
+        ("assertion", "assertion"),
+    ]
 
     kind = models.CharField(max_length=12, choices=KINDS)
     key_id = models.CharField(max_length=32, unique=True)
@@ -206,3 +221,28 @@ class PortalKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key_id}"
+
+
+class PersonToken(models.Model):
+    """A short-lived credential of a person for `/k8s/clusters/…`. Only the hash is kept."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="person_tokens")
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.user} until {self.expires_at:%Y-%m-%d %H:%M:%S}"
+
+
+class SpentProof(models.Model):
+    """The `jti` of an agent's signed proof that was taken: a second one is a replay."""
+
+    jti = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.jti
