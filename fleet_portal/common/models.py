@@ -15,7 +15,9 @@ SLUG = RegexValidator(
 # The login becomes part of a Kubernetes user name: no colon, nothing that needs escaping.
 LOGIN = RegexValidator(
     r"^[a-z0-9][a-z0-9._@-]{0,99}$",
-    _("Use lower-case letters, digits and . _ @ - (at most 100), no colon; begin with a letter or digit."),
+    _(
+        "Use lower-case letters, digits and . _ @ - (at most 100), no colon; begin with a letter or digit."
+    ),
 )
 
 
@@ -48,7 +50,9 @@ class Team(models.Model):
 
     slug = models.CharField(_("slug"), max_length=50, unique=True, validators=[SLUG])
     name = models.CharField(_("name"), max_length=100)
-    members = models.ManyToManyField(User, related_name="teams", blank=True, verbose_name=_("members"))
+    members = models.ManyToManyField(
+        User, related_name="teams", blank=True, verbose_name=_("members")
+    )
 
     class Meta:
         ordering = ("slug",)
@@ -85,17 +89,30 @@ class RoleBinding(models.Model):
     ]
 
     user = models.ForeignKey(
-        User, models.CASCADE, related_name="role_bindings", null=True, blank=True,
+        User,
+        models.CASCADE,
+        related_name="role_bindings",
+        null=True,
+        blank=True,
         verbose_name=_("user"),
     )
     team = models.ForeignKey(
-        Team, models.CASCADE, related_name="role_bindings", null=True, blank=True,
+        Team,
+        models.CASCADE,
+        related_name="role_bindings",
+        null=True,
+        blank=True,
         verbose_name=_("team"),
     )
     role = models.CharField(_("role"), max_length=20, choices=ROLES)
     project = models.ForeignKey(
-        Project, models.CASCADE, related_name="role_bindings", null=True, blank=True,
-        verbose_name=_("project"), help_text=_("Empty: on everything."),
+        Project,
+        models.CASCADE,
+        related_name="role_bindings",
+        null=True,
+        blank=True,
+        verbose_name=_("project"),
+        help_text=_("Empty: on everything."),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
