@@ -119,7 +119,7 @@ class WeightedCluster:
 
 @dataclass(frozen=True)
 class Route:
-    """One route of a virtual host; it matches every path (`prefix` "/") unless it says otherwise."""
+    """One route of a virtual host; without another `prefix` it matches every path."""
 
     clusters: tuple[WeightedCluster, ...]
     prefix: str = "/"
