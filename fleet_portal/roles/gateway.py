@@ -9,9 +9,9 @@ import sys
 import threading
 import time
 
+from clusters.keys import ensure_gateway_certificate
 from django.conf import settings
 
-from clusters.keys import ensure_gateway_certificate
 from fleet_portal.roles.web import link_socket_path, web_socket_path
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class GatewayProcess:
                 [sys.executable, "-m", "clusters.gateway"],
                 env=gateway_environment(),
                 cwd=settings.BASE_DIR,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing else runs in this child yet
+                preexec_fn=_die_with_parent,
             )
             code = self._wait(self._process)
             if self._stopped.is_set():

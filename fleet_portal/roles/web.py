@@ -12,9 +12,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from clusters.identity import IdentityHandlers
 from django.conf import settings
 
-from clusters.identity import IdentityHandlers
 from clusters.link import LinkServer
 from fleet_portal.common.live.topics import bind_socket_loop
 
@@ -38,7 +38,9 @@ def prepare_run_dir() -> None:
     run_dir.chmod(0o700)
     for path in (web_socket_path(), link_socket_path()):
         if len(os.fsencode(path)) > MAX_UNIX_PATH:
-            raise SystemExit(f"FLEET_RUN_DIR is too long for a socket: {path}. Choose a shorter one.")
+            raise SystemExit(
+                f"FLEET_RUN_DIR is too long for a socket: {path}. Choose a shorter one."
+            )
         path.unlink(missing_ok=True)
 
 

@@ -8,7 +8,11 @@ def test_a_postgres_url_gives_every_part() -> None:
     settings = database_from_url("postgres://fleet:p%40ss@db.example:5433/portal?sslmode=require")
     assert settings["ENGINE"] == "django.db.backends.postgresql"
     assert (settings["USER"], settings["PASSWORD"]) == ("fleet", "p@ss")
-    assert (settings["HOST"], settings["PORT"], settings["NAME"]) == ("db.example", "5433", "portal")
+    assert (settings["HOST"], settings["PORT"], settings["NAME"]) == (
+        "db.example",
+        "5433",
+        "portal",
+    )
     assert settings["OPTIONS"] == {"sslmode": "require"}
 
 

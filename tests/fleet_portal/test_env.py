@@ -33,7 +33,9 @@ def test_a_flag_that_is_neither_yes_nor_no_is_refused() -> None:
 
 def test_a_choice_outside_the_list_is_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match="development, production"):
-        Env({"FLEET_MODE": "prod"}).choice("FLEET_MODE", ("development", "production"), "development")
+        Env({"FLEET_MODE": "prod"}).choice(
+            "FLEET_MODE", ("development", "production"), "development"
+        )
 
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
