@@ -1,16 +1,16 @@
 """Every HTTP address. With asgi.py the only file that knows all apps."""
 
-from clusters.api import urls as clusters_api
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
-from mesh.api import urls as mesh_api
 from rest_framework.routers import DefaultRouter
 
+from clusters.api import urls as clusters_api
 from deployments.api import urls as deployments_api
 from fleet_portal.common import api as common_api
 from fleet_portal.common.health import healthz, metrics, readyz
 from fleet_portal.common.live.views import page_fragments
+from mesh.api import urls as mesh_api
 
 router = DefaultRouter()
 for app_api in (common_api, clusters_api, deployments_api, mesh_api):

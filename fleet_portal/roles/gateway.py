@@ -9,9 +9,9 @@ import sys
 import threading
 import time
 
-from clusters.keys import ensure_gateway_certificate
 from django.conf import settings
 
+from clusters.keys import ensure_gateway_certificate
 from fleet_portal.roles.web import link_socket_path, web_socket_path
 
 logger = logging.getLogger(__name__)

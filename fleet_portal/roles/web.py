@@ -12,9 +12,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from clusters.identity import IdentityHandlers
 from django.conf import settings
 
+from clusters.identity import IdentityHandlers
 from clusters.link import LinkServer
 from fleet_portal.common.live.topics import bind_socket_loop
 
