@@ -1,52 +1,42 @@
-"""Every status word of deployments, each once, and the reason codes. Pure; the agent uses it too.
+"""Give every word of deployments its label, colour and shape; each lives once. Pure.
 
-Values are stable API. Sync tells how far the wanted content is in the cluster, health whether
-it works there, and a reason is the code of what stands in the way.
+The words that agents report are in `words.py`; this adds the portal's own: those of rollouts,
+waves and the clusters inside a wave.
 """
 
 from typing import Final
 
+from deployments.domain.words import Health, Reason, Sync
 from fleet_portal.common.statuses import Status, Statuses
 from fleet_portal.common.text import N_
 
-# How far one application's content is in one cluster (also of one object).
+# How far one application's content is in one cluster (also of one object). Dispatched is the
+# portal's own word: sent, and the agent has not answered yet. Removing: no longer wanted there.
 PENDING: Final = "pending"
 DISPATCHED: Final = "dispatched"
-APPLYING: Final = "applying"
-SYNCED: Final = "synced"
-DRIFTED: Final = "drifted"
-CONTESTED: Final = "contested"
-WAITING_FOR_API: Final = "waiting_for_api"
-BLOCKED: Final = "blocked"
-PRUNING: Final = "pruning"
+REMOVING: Final = "removing"
 
 SYNC = Statuses(
     Status(PENDING, N_("pending"), "none", "clock"),
     Status(DISPATCHED, N_("sent"), "info", "arrow"),
-    Status(APPLYING, N_("applying"), "info", "dot"),
-    Status(SYNCED, N_("in sync"), "ok", "check"),
-    Status(DRIFTED, N_("drifted"), "warn", "triangle"),
-    Status(CONTESTED, N_("contested"), "warn", "triangle"),
-    Status(WAITING_FOR_API, N_("waiting for its API"), "warn", "clock"),
-    Status(BLOCKED, N_("refused"), "bad", "cross"),
-    Status(PRUNING, N_("removing"), "info", "dash"),
+    Status(Sync.APPLYING.value, N_("applying"), "info", "dot"),
+    Status(Sync.SYNCED.value, N_("in sync"), "ok", "check"),
+    Status(Sync.DRIFTED.value, N_("drifted"), "warn", "triangle"),
+    Status(Sync.CONTESTED.value, N_("contested"), "warn", "triangle"),
+    Status(Sync.WAITING_FOR_API.value, N_("waiting for its API"), "warn", "clock"),
+    Status(Sync.BLOCKED.value, N_("refused"), "bad", "cross"),
+    Status(Sync.ORPHANED.value, N_("left behind"), "warn", "dash"),
+    Status(REMOVING, N_("removing"), "info", "dash"),
 )
 
 # Whether it works (of an object, and of a target: the worst of its objects).
-HEALTHY: Final = "healthy"
-PROGRESSING: Final = "progressing"
-DEGRADED: Final = "degraded"
-FAILED: Final = "failed"
-SUSPENDED: Final = "suspended"
-UNKNOWN: Final = "unknown"
-
 HEALTH = Statuses(
-    Status(HEALTHY, N_("healthy"), "ok", "check"),
-    Status(PROGRESSING, N_("progressing"), "info", "dot"),
-    Status(DEGRADED, N_("degraded"), "warn", "triangle"),
-    Status(FAILED, N_("failed"), "bad", "cross"),
-    Status(SUSPENDED, N_("suspended"), "none", "pause"),
-    Status(UNKNOWN, N_("unknown"), "away", "ring"),
+    Status(Health.HEALTHY.value, N_("healthy"), "ok", "check"),
+    Status(Health.PROGRESSING.value, N_("progressing"), "info", "dot"),
+    Status(Health.DEGRADED.value, N_("degraded"), "warn", "triangle"),
+    Status(Health.FAILED.value, N_("failed"), "bad", "cross"),
+    Status(Health.SUSPENDED.value, N_("suspended"), "none", "pause"),
+    Status(Health.UNKNOWN.value, N_("unknown"), "away", "ring"),
 )
 
 # A Rollout's states.
@@ -68,11 +58,12 @@ ROLLOUT = Statuses(
     Status(ROLLED_BACK, N_("rolled back"), "none", "arrow"),
 )
 
-# A Wave's states; `pending` and `failed` as above.
+# A Wave's states; `pending` as above.
 DISPATCHING: Final = "dispatching"
 CONVERGING: Final = "converging"
 SOAKING: Final = "soaking"
 DONE: Final = "done"
+FAILED: Final = "failed"
 
 WAVE = Statuses(
     Status(PENDING, N_("pending"), "none", "clock"),
@@ -83,8 +74,9 @@ WAVE = Statuses(
     Status(FAILED, N_("failed"), "bad", "cross"),
 )
 
-# One cluster inside a wave; `pending`, `dispatched`, `healthy` and `failed` as above.
+# One cluster inside a wave; `pending`, `dispatched` and `failed` as above.
 APPLIED: Final = "applied"
+HEALTHY: Final = "healthy"
 SOAKED: Final = "soaked"
 TIMED_OUT: Final = "timed_out"
 DEFERRED: Final = "deferred"
@@ -104,53 +96,33 @@ WAVE_TARGET = Statuses(
     Status(REMOVED, N_("removed"), "none", "dash"),
 )
 
-# What stands in the way: a code that stays the same across versions.
-TRANSPORT: Final = "Transport"
-THROTTLED: Final = "Throttled"
-FORBIDDEN: Final = "Forbidden"
-INVALID: Final = "Invalid"
-IMMUTABLE: Final = "Immutable"
-CONFLICT: Final = "Conflict"
-QUOTA: Final = "Quota"
-WEBHOOK_TIMEOUT: Final = "WebhookTimeout"
-WEBHOOK_DENIED: Final = "WebhookDenied"
-API_MISSING: Final = "ApiMissing"
-TOO_LARGE: Final = "TooLarge"
-IMAGE_PULL: Final = "ImagePull"
-CRASH_LOOP: Final = "CrashLoop"
-UNSCHEDULABLE: Final = "Unschedulable"
-PROBE_FAILED: Final = "ProbeFailed"
-DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+# What stands in the way. The first are the portal's own words.
 NAMESPACE_MISSING: Final = "NamespaceMissing"
-DEPENDENCY_MISSING: Final = "DependencyMissing"
-OWNED_BY_OTHER: Final = "OwnedByOther"
-PRUNE_HELD: Final = "PruneHeld"
-STALE_EPOCH: Final = "StaleEpoch"
-BLOB_MISSING: Final = "BlobMissing"
 CLUSTER_AWAY: Final = "ClusterAway"
+REFUSED: Final = "Refused"
 
 REASONS: Final[dict[str, str]] = {
-    TRANSPORT: N_("the cluster can't be reached"),
-    THROTTLED: N_("the cluster asked to slow down"),
-    FORBIDDEN: N_("the cluster does not allow it"),
-    INVALID: N_("the cluster calls it invalid"),
-    IMMUTABLE: N_("a field that can't be changed would change"),
-    CONFLICT: N_("another manager owns a field"),
-    QUOTA: N_("a quota is used up"),
-    WEBHOOK_TIMEOUT: N_("an admission webhook did not answer"),
-    WEBHOOK_DENIED: N_("an admission webhook refused it"),
-    API_MISSING: N_("the cluster does not know this kind"),
-    TOO_LARGE: N_("it is too large for the cluster"),
-    IMAGE_PULL: N_("an image can't be pulled"),
-    CRASH_LOOP: N_("a container keeps crashing"),
-    UNSCHEDULABLE: N_("no node has room"),
-    PROBE_FAILED: N_("a probe fails"),
-    DEADLINE_EXCEEDED: N_("it did not become healthy in time"),
     NAMESPACE_MISSING: N_("its namespace does not exist"),
-    DEPENDENCY_MISSING: N_("something it needs does not exist"),
-    OWNED_BY_OTHER: N_("somebody else owns this object"),
-    PRUNE_HELD: N_("removing it is held back"),
-    STALE_EPOCH: N_("a newer writer is at work"),
-    BLOB_MISSING: N_("the agent still waits for its content"),
     CLUSTER_AWAY: N_("the cluster is away"),
+    REFUSED: N_("the agent refused the desired set"),
+    Reason.TRANSPORT.value: N_("the cluster can't be reached"),
+    Reason.THROTTLED.value: N_("the cluster asked to slow down"),
+    Reason.FORBIDDEN.value: N_("the cluster does not allow it"),
+    Reason.INVALID.value: N_("the cluster calls it invalid"),
+    Reason.IMMUTABLE.value: N_("a field that can't be changed would change"),
+    Reason.CONFLICT.value: N_("another manager owns a field"),
+    Reason.QUOTA.value: N_("a quota is used up"),
+    Reason.WEBHOOK_TIMEOUT.value: N_("an admission webhook did not answer"),
+    Reason.WEBHOOK_DENIED.value: N_("an admission webhook refused it"),
+    Reason.API_MISSING.value: N_("the cluster does not know this kind"),
+    Reason.TOO_LARGE.value: N_("it is too large for the cluster"),
+    Reason.IMAGE_PULL.value: N_("an image can't be pulled"),
+    Reason.CRASH_LOOP.value: N_("a container keeps crashing"),
+    Reason.UNSCHEDULABLE.value: N_("no node has room"),
+    Reason.PROBE_FAILED.value: N_("a probe fails"),
+    Reason.DEADLINE_EXCEEDED.value: N_("it did not become healthy in time"),
+    Reason.DEPENDENCY_MISSING.value: N_("something it needs does not exist"),
+    Reason.OWNED_BY_OTHER.value: N_("somebody else owns this object"),
+    Reason.PRUNE_HELD.value: N_("removing it is held back"),
+    Reason.STALE_EPOCH.value: N_("a newer writer is at work"),
 }

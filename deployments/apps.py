@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DeploymentsConfig(AppConfig):
+    name = "deployments"
+    verbose_name = _("Applications and rollouts")
+
+    def ready(self) -> None:
+        from deployments import actions, fragments  # noqa: F401 - registers the fragments
+
+        actions.register_reports()
