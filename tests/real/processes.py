@@ -7,6 +7,7 @@ process group and writes to its own log file.
 
 import functools
 import os
+import pwd
 import random
 import signal
 import socket
@@ -56,10 +57,7 @@ class Process:
         self._popen = _spawner().submit(self._spawn).result()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        as_user = []
-        if self._user:
-            as_user = [f"--reuid={self._user}", f"--regid={self._user}", "--init-groups"]
-        command = ["setpriv", *as_user, "--pdeathsig=KILL", "--", *self._arguments]
+        command = ["setpriv", *as_user(self._user), "--pdeathsig=KILL", "--", *self._arguments]
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 command,
@@ -80,11 +78,11 @@ class Process:
         assert self._popen is not None
         return self._popen.pid
 
-    def stop(self) -> None:
+    def stop(self, by: signal.Signals = signal.SIGKILL) -> None:
         """Kill it with its group and wait: a graceful end outlives a restart on the same port."""
         if self._popen is not None:
             if self.running:
-                os.killpg(self._popen.pid, signal.SIGKILL)
+                os.killpg(self._popen.pid, by)
             self._popen.wait()
             self._popen = None
 
@@ -111,6 +109,14 @@ class Process:
                     f"{self.name} was not ready in {deadline_seconds} s.\n{self.log_tail()}"
                 )
             time.sleep(_POLL_SECONDS)
+
+
+def as_user(user: str | None) -> list[str]:
+    """Return the arguments by which setpriv becomes this user."""
+    if user is None:
+        return []
+    entry = pwd.getpwnam(user)
+    return [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
 
 
 @functools.cache
