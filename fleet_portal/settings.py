@@ -78,7 +78,7 @@ FLEET_JOIN_TOKEN_SECONDS = env.seconds("FLEET_JOIN_TOKEN_LIFE", 1800.0)
 FLEET_CONTROLLER_TICK_SECONDS = env.seconds("FLEET_CONTROLLER_TICK", 5.0)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "fleet_portal.common.admin_config.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Model
 
+from fleet_portal.common.live.topics import announce
 from fleet_portal.common.models import AuditEntry, Project, User
 
 
@@ -24,7 +25,7 @@ def record(
     """
     user = actor if isinstance(actor, User) else None
     actor_name = user.username if user else str(actor or "anonymous")
-    return AuditEntry.objects.create(
+    entry = AuditEntry.objects.create(
         actor=user,
         actor_name=actor_name[:150],
         action=action,
@@ -35,3 +36,5 @@ def record(
         outcome=outcome,
         detail=detail or {},
     )
+    announce("audit", entry.pk, members=True)
+    return entry

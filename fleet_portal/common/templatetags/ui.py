@@ -8,6 +8,12 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from fleet_portal.common.access import Access
+from fleet_portal.common.queries import administers_anything
+from fleet_portal.common.statuses import Status
+from fleet_portal.common.words import ACTIONS, OUTCOMES
 
 register = template.Library()
 
@@ -57,3 +63,22 @@ def _diff_line(line: str) -> tuple[str, str, str]:
     if line.startswith("-"):
         return "removed", "-", line[1:]
     return "same", "", line[1:] if line.startswith(" ") else line
+
+
+@register.filter
+def action_words(action: str) -> str:
+    """Return an audit action in the viewer's language; a code without words stays itself."""
+    words = ACTIONS.get(action)
+    return gettext(words) if words else action
+
+
+@register.filter
+def outcome_status(outcome: str) -> Status:
+    """Return the status word of an audit entry's outcome."""
+    return OUTCOMES[outcome] if outcome in OUTCOMES else OUTCOMES["failed"]
+
+
+@register.filter
+def administers(access: Access) -> bool:
+    """Tell whether the viewer may give and take roles anywhere."""
+    return administers_anything(access)
