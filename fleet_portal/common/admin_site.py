@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -32,5 +33,10 @@ class PortalAdminSite(AdminSite):
             raise NotAllowed
         return redirect_to_login(request.get_full_path())
 
-    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        return redirect("home")
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if request.method == "POST":
+            logout(request)
+        return redirect("login")
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return redirect("password")

@@ -75,9 +75,7 @@ class GrantRoleForm(forms.Form):
     """Give a person or a team a role where the viewer is administrator."""
 
     user = forms.ModelChoiceField(User.objects.none(), label=_("Person"), required=False)
-    team = forms.ModelChoiceField(
-        Team.objects.none(), label=_("or team"), required=False, help_text=_("Name one of the two.")
-    )
+    team = forms.ModelChoiceField(Team.objects.none(), label=_("or team"), required=False)
     role = forms.ChoiceField(label=_("Role"), choices=RoleBinding.ROLES)
     project = forms.ModelChoiceField(Project.objects.none(), label=_("On project"), required=False)
 

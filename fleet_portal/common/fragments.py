@@ -48,7 +48,9 @@ def audit_context(access: Access, key: str) -> Mapping[str, Any]:
 
 
 def activity_context(access: Access, key: str) -> Mapping[str, Any]:
-    return {"entries": list(audit_visible_to(access)[:ACTIVITY_ROWS])}
+    # Logins would push out of sight what people look for here.
+    changes = audit_visible_to(access).exclude(action="person.login")
+    return {"entries": list(changes[:ACTIVITY_ROWS])}
 
 
 def roles_context(access: Access, key: str) -> Mapping[str, Any] | None:

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("login/", views.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", views.Password.as_view(), name="password"),
     path("language/", views.choose_language, name="set_language"),
     path("audit/", views.audit, name="audit"),
     path("people/", views.people, name="people"),

@@ -2,6 +2,7 @@
 // in the viewer's zone. The server's text stays readable where this never runs.
 const language = document.documentElement.lang || "en";
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "always", style: "short" });
+const moment = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long" });
 const STEPS = [
   [60, 1, "second"],
@@ -19,6 +20,7 @@ export function learnServerTime(date) {
 }
 
 export function age(seconds) {
+  if (seconds < 1) return moment.format(0, "second");
   const [, size, unit] = STEPS.find(([limit]) => Math.abs(seconds) < limit);
   return relative.format(-Math.trunc(seconds / size), unit);
 }
