@@ -4,8 +4,10 @@ For what a test sets up and looks at. What the product does is tested through th
 clients, never through this one.
 """
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import time
 import urllib.parse
@@ -36,6 +38,7 @@ class Api:
     def __init__(self, port: int, ca: Path, token: str) -> None:
         self.port = port
         self.token = token
+        self._watches: set[http.client.HTTPSConnection] = set()
         self._tls = ssl.create_default_context(cafile=str(ca))
 
     def request(
@@ -111,6 +114,7 @@ class Api:
 
     def _watch(self, path: str, version: str, ends: float | None) -> Iterator[Object]:
         connection = self._connection(_remaining(ends))
+        self._watches.add(connection)
         query = urllib.parse.urlencode({"watch": "true", "resourceVersion": version})
         try:
             joined = f"{path}{'&' if '?' in path else '?'}{query}"
@@ -120,10 +124,19 @@ class Api:
                 yield json.loads(line)
                 if connection.sock is not None:
                     connection.sock.settimeout(_remaining(ends))
-        except (TimeoutError, ConnectionError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException):
             return
         finally:
+            self._watches.discard(connection)
             connection.close()
+
+    def stop_watching(self) -> None:
+        """End the watches that other threads have open."""
+        for connection in list(self._watches):
+            if connection.sock is not None:
+                # The other end may have closed it already.
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _connection(self, timeout_seconds: float) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(

@@ -4,6 +4,7 @@ from tests.real.fixtures import (
     control_planes,
     make_namespace,
     pytest_runtest_makereport,
+    pytest_runtest_setup,
     real_cluster,
     real_namespace,
 )
@@ -12,6 +13,7 @@ __all__ = [
     "control_planes",
     "make_namespace",
     "pytest_runtest_makereport",
+    "pytest_runtest_setup",
     "real_cluster",
     "real_namespace",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.real import build, netns
+from tests.real import build, netns, processes
 from tests.real.launcher import RUNNING, ControlPlane, start_many
 
 
@@ -87,13 +87,20 @@ def real_namespace(
     return make_namespace(real_cluster)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let a failure show what was logged during its own test alone."""
+    for process in processes.RUNNING:
+        process.mark_log()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Show the end of every running cluster's logs with a failed test, and keep them."""
+    """Show the end of every running program's log with a failed test; keep the clusters' logs."""
     report = yield
     if report.failed:
         for plane in RUNNING:
             plane.keep_logs = True
-            for name, tail in plane.log_tails().items():
-                report.sections.append((f"{plane.name}: {name}", tail))
+        for process in processes.RUNNING:
+            if tail := process.log_tail(lines=10):
+                report.sections.append((process.name, tail))
     return report

@@ -150,13 +150,10 @@ class ControlPlane:
             print(f"logs of {self.name}: {kept}")
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def log_tails(self, lines: int = 25) -> dict[str, str]:
-        """Return the end of each program's log, by its name."""
-        return {process.name: process.log_tail(lines) for process in self._processes}
-
     def run(self, name: str, arguments: Sequence[str | Path], **options: Any) -> Process:
         """Start a program that ends with this control plane, its log beside the others'."""
-        process = Process(name, arguments, self.folder / "logs" / f"{name}.log", **options)
+        log = self.folder / "logs" / f"{name}.log"
+        process = Process(f"{self.name}/{name}", arguments, log, **options)
         self._processes.append(process)
         process.start()
         return process
@@ -198,7 +195,7 @@ class ControlPlane:
         )
 
     def _process(self, name: str) -> Process:
-        return next(process for process in self._processes if process.name == name)
+        return next(process for process in self._processes if process.name == f"{self.name}/{name}")
 
     def _write_kubeconfig(self, name: str, token: str, namespace: str = "default") -> Path:
         path = self.folder / f"{name}.kubeconfig"

@@ -15,6 +15,8 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from tests.real.api import Api
+
 if TYPE_CHECKING:
     from tests.real.launcher import ControlPlane
 
@@ -33,6 +35,8 @@ class Response:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
 
+
+_RETRY_SECONDS = 0.2
 
 Handler = Callable[[Request], Response]
 
@@ -139,6 +143,7 @@ class ServedPods:
         answer: Callable[[dict[str, Any]], Handler] | None = None,
     ) -> None:
         self._plane = plane
+        self._api = Api(plane.port, plane.ca, plane.api.token)
         self._path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={labels}"
         self._port = port
         self._answer = answer or self._default_answer
@@ -163,6 +168,8 @@ class ServedPods:
     def stop(self) -> None:
         self._stopped.set()
         self._sync([])
+        self._api.stop_watching()
+        self._thread.join()
 
     def __enter__(self) -> "ServedPods":
         return self
@@ -174,11 +181,11 @@ class ServedPods:
         while not self._stopped.is_set():
             # The API server may be down: that is a case some tests make on purpose.
             with contextlib.suppress(OSError, http.client.HTTPException):
-                for pods in self._plane.api.snapshots(self._path):
+                for pods in self._api.snapshots(self._path):
                     self._sync(pods)
                     if self._stopped.is_set():
                         return
-            self._plane.wait_ready()
+            self._stopped.wait(_RETRY_SECONDS)
 
     def _sync(self, pods: list[dict[str, Any]]) -> None:
         alive = {pod["metadata"]["name"]: pod for pod in pods if _serves(pod)}

@@ -9,6 +9,7 @@ import functools
 import os
 import pwd
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,10 @@ from pathlib import Path
 # and started again finds its port free.
 _PORTS = range(20_000, 32_000)
 _POLL_SECONDS = 0.02
+# Lines that say nothing about a failure: INFO in klog's, JSON's and Istio's forms.
+_CHATTER = re.compile(r'^I\d{4} |"level":"(INFO|info)"|\tinfo\t')
+
+RUNNING: list["Process"] = []
 
 
 class NotReady(Exception):
@@ -50,11 +55,13 @@ class Process:
         self._environment = {**os.environ, **(environment or {})}
         self._folder = folder
         self._user = user
+        self._log_mark = 0
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._popen = _spawner().submit(self._spawn).result()
+        RUNNING.append(self)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = ["setpriv", *as_user(self._user), "--pdeathsig=KILL", "--", *self._arguments]
@@ -85,6 +92,7 @@ class Process:
                 os.killpg(self._popen.pid, by)
             self._popen.wait()
             self._popen = None
+            RUNNING.remove(self)
 
     def pause(self) -> None:
         """Freeze it: it keeps its connections and answers nothing."""
@@ -93,10 +101,17 @@ class Process:
     def resume(self) -> None:
         os.killpg(self.pid, signal.SIGCONT)
 
+    def mark_log(self) -> None:
+        """Leave out of `log_tail` what was logged up to now."""
+        self._log_mark = self.log.stat().st_size if self.log.exists() else 0
+
     def log_tail(self, lines: int = 40) -> str:
+        """Return the log's last lines since the mark, without chatter."""
         if not self.log.exists():
             return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        found = self.log.read_bytes()[self._log_mark :].decode(errors="replace").splitlines()
+        wanted = [line[:400] for line in found if not _CHATTER.search(line)]
+        return "\n".join(wanted[-lines:])
 
     def wait_until(self, ready: Callable[[], bool], deadline_seconds: float = 30) -> None:
         """Wait until `ready()`; raise NotReady with the log's end when it ends or is late."""
