@@ -28,7 +28,7 @@ import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -141,8 +141,7 @@ class LinkServer:
                 self._loop.call_soon_threadsafe(self.tell, name, body)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         self._connections.add(task)
         self._writers.add(writer)
         facts: asyncio.Queue[Body] = asyncio.Queue(FACTS_WAITING)

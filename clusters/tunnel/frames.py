@@ -7,6 +7,7 @@ a reader skips. What the frames mean over time is decided in `session.py`.
 """
 
 import struct
+from collections.abc import Callable
 from enum import IntEnum, IntFlag
 from typing import Any
 
@@ -147,12 +148,12 @@ class ResponseHead(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decoders = {
-    FrameType.HELLO: msgspec.json.Decoder(Hello),
-    FrameType.WELCOME: msgspec.json.Decoder(Welcome),
-    FrameType.UPDATE: msgspec.json.Decoder(Update),
-    FrameType.OPEN: msgspec.json.Decoder(OpenHead),
-    FrameType.HEAD: msgspec.json.Decoder(ResponseHead),
+_decoders: dict[FrameType, Callable[[Payload], Any]] = {
+    FrameType.HELLO: msgspec.json.Decoder(Hello).decode,
+    FrameType.WELCOME: msgspec.json.Decoder(Welcome).decode,
+    FrameType.UPDATE: msgspec.json.Decoder(Update).decode,
+    FrameType.OPEN: msgspec.json.Decoder(OpenHead).decode,
+    FrameType.HEAD: msgspec.json.Decoder(ResponseHead).decode,
 }
 Body = Hello | Welcome | Update | OpenHead | ResponseHead
 
@@ -183,7 +184,7 @@ def decode_header(message: Payload) -> tuple[int, int, int]:
 def decode_body(kind: FrameType, payload: Payload) -> Any:
     """Return the struct in a JSON payload. Raises TunnelError when it is not one."""
     try:
-        return _decoders[kind].decode(payload)
+        return _decoders[kind](payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TunnelError(f"{kind.name} does not read: {error}") from None
 

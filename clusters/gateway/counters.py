@@ -1,0 +1,105 @@
+"""What the gateway counts, and how `/-/gateway/metrics` and the access log print it."""
+
+import os
+import sys
+from collections import Counter
+from io import BufferedWriter
+from typing import BinaryIO
+
+import msgspec
+
+FLUSH_BYTES = 64 * 1024
+
+
+class AccessLine(msgspec.Struct, omit_defaults=True):
+    """One request to a cluster. Holds no credential, and of the query nothing."""
+
+    at: float
+    request_id: str
+    remote: str
+    cluster: str
+    method: str
+    path: str
+    status: int
+    seconds: float
+    sent: int
+    person: str = ""
+    person_id: str = ""
+    token_id: str = ""
+    verb: str = ""
+    resource: str = ""
+    note: str = ""
+
+
+class AccessLog:
+    """Appends JSON lines to a file; buffered, as five thousand a second may come."""
+
+    def __init__(self, target: str) -> None:
+        self._encoder = msgspec.json.Encoder()
+        self._lines: list[bytes] = []
+        self._file: BinaryIO | BufferedWriter | None = None
+        if target == "-":
+            self._file = sys.stdout.buffer
+        elif target:
+            descriptor = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self._file = os.fdopen(descriptor, "ab")
+
+    def add(self, line: AccessLine) -> None:
+        """Keep a line until the next `flush`."""
+        if self._file is not None:
+            self._lines.append(self._encoder.encode(line))
+
+    def flush(self) -> None:
+        """Write what was added; called about each second."""
+        if self._file is not None and self._lines:
+            self._file.write(b"\n".join(self._lines) + b"\n")
+            self._file.flush()
+            self._lines.clear()
+
+
+class Counters:
+    """Plain numbers, read by the metrics page and the tests."""
+
+    def __init__(self) -> None:
+        self.answers: Counter[str] = Counter()  # by class of status: "2xx"
+        self.resets: Counter[int] = Counter()
+        self.connections = 0
+        self.refused_connections = 0
+        self.streams = 0
+        self.buffered_bytes = 0
+        self.carriers_opened = 0
+        self.carriers_refused = 0
+        self.loop_lag_seconds = 0.0
+
+    def metrics(self, carriers: int, clusters: int, link_is_up: bool) -> bytes:
+        """Return the counters in Prometheus' text format."""
+        lines = [
+            _gauge("fleet_gateway_connections", self.connections),
+            _gauge("fleet_gateway_streams", self.streams),
+            _gauge("fleet_gateway_buffered_bytes", self.buffered_bytes),
+            _gauge("fleet_gateway_carriers", carriers),
+            _gauge("fleet_gateway_clusters", clusters),
+            _gauge("fleet_gateway_link_up", int(link_is_up)),
+            _gauge("fleet_gateway_loop_lag_seconds", self.loop_lag_seconds),
+            _counter("fleet_gateway_carriers_opened_total", {"": self.carriers_opened}),
+            _counter("fleet_gateway_carriers_refused_total", {"": self.carriers_refused}),
+            _counter("fleet_gateway_connections_refused_total", {"": self.refused_connections}),
+            _counter(
+                "fleet_gateway_answers_total",
+                {f'{{code="{code}"}}': count for code, count in sorted(self.answers.items())},
+            ),
+            _counter(
+                "fleet_gateway_resets_total",
+                {f'{{code="{code}"}}': count for code, count in sorted(self.resets.items())},
+            ),
+        ]
+        return "".join(lines).encode()
+
+
+def _gauge(name: str, value: float) -> str:
+    return f"# TYPE {name} gauge\n{name} {value}\n"
+
+
+def _counter(name: str, values: dict[str, int]) -> str:
+    rows = "".join(f"{name}{labels} {value}\n" for labels, value in values.items())
+    return f"# TYPE {name} counter\n{rows}"
