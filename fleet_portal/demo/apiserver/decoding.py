@@ -62,7 +62,7 @@ def decode(resource: ResourceType, sent: Any) -> dict[str, Any]:
             f'{resource.kind} in version "{resource.version}" cannot be handled as a '
             f"{resource.kind}: {wrong}"
         )
-    return sent
+    return dict(sent)
 
 
 _JSON_NAMES = {str: "string", bool: "bool", dict: "object", list: "array", int: "number"}

@@ -272,7 +272,7 @@ def _not_excused(
 
 
 def _conflict(conflicts: dict[ManagerKey, FieldSet], known: Managers) -> ApiError:
-    causes = []
+    causes: list[tuple[str, str]] = []
     for key in sorted(conflicts, key=lambda k: (k.name, k.operation, k.subresource)):
         who = _described(key, known[key])
         causes.extend((who, readable(path)) for path in paths(conflicts[key]))

@@ -95,7 +95,7 @@ def raw_schemas() -> dict[str, Any]:
 
 @functools.cache
 def _names_by_kind() -> dict[tuple[str, str, str], str]:
-    names = {}
+    names: dict[tuple[str, str, str], str] = {}
     for name, schema in raw_schemas().items():
         for entry in schema.get("x-kubernetes-group-version-kind", []):
             names.setdefault((entry.get("group", ""), entry["version"], entry["kind"]), name)

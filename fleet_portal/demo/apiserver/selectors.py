@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from clusters.domain.objects import parse_selector, requirements_of, selects
 from fleet_portal.demo.apiserver.errors import bad_request
 from fleet_portal.demo.apiserver.kinds import ResourceType
 
 Matcher = Callable[[dict[str, Any]], bool]
 
-_REQUIREMENT = re.compile(
-    r"""\s*(?:
-        !\s*(?P<absent>[\w./-]+)
-      | (?P<key>[\w./-]+)\s*(?:
-            (?P<op>==|=|!=)\s*(?P<value>[\w.-]*)
-          | (?P<set>in|notin)\s*\(\s*(?P<values>[^)]*)\)
-        )?
-    )\s*(?:,|$)""",
-    re.VERBOSE,
-)
 # Fields beside metadata.name and metadata.namespace that may select, by resource.
 _FIELDS: dict[str, tuple[str, ...]] = {
     "pods": (
@@ -41,55 +31,15 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Requirement:
-    key: str
-    operator: str
-    values: frozenset[str] = frozenset()
-
-    def accepts(self, labels: dict[str, str]) -> bool:
-        if self.operator == "exists":
-            return self.key in labels
-        if self.operator == "absent":
-            return self.key not in labels
-        inside = labels.get(self.key) in self.values if self.key in labels else False
-        return inside if self.operator == "in" else not inside
-
-
-def _parse(text: str) -> list[_Requirement]:
-    requirements, position = [], 0
-    while position < len(text):
-        match = _REQUIREMENT.match(text, position)
-        if match is None or match.end() == position:
-            raise bad_request(f"unable to parse requirement: {text!r}")
-        position = match.end()
-        requirements.append(_requirement(match))
-    return requirements
-
-
-def _requirement(match: re.Match[str]) -> _Requirement:
-    if match["absent"]:
-        return _Requirement(match["absent"], "absent")
-    if match["op"]:
-        operator = "notin" if match["op"] == "!=" else "in"
-        return _Requirement(match["key"], operator, frozenset({match["value"]}))
-    if match["set"]:
-        values = frozenset(v.strip() for v in match["values"].split(","))
-        return _Requirement(match["key"], match["set"], values)
-    return _Requirement(match["key"], "exists")
-
-
 def label_matcher(text: str) -> Matcher | None:
     """Return a test for a labelSelector parameter, None for an empty one."""
     if not text:
         return None
-    requirements = _parse(text)
-
-    def matches(obj: dict[str, Any]) -> bool:
-        labels = obj["metadata"].get("labels") or {}
-        return all(requirement.accepts(labels) for requirement in requirements)
-
-    return matches
+    try:
+        requirements = parse_selector(text)
+    except ValueError as error:
+        raise bad_request(f"unable to parse requirement: {error}") from error
+    return lambda obj: selects(requirements, obj["metadata"].get("labels") or {})
 
 
 def field_matcher(resource: ResourceType, text: str) -> Matcher | None:
@@ -128,16 +78,5 @@ def both(first: Matcher | None, second: Matcher | None) -> Matcher | None:
 
 
 def matches_selector(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
-    """Return whether a LabelSelector object (matchLabels, matchExpressions) accepts labels."""
-    if selector is None:
-        return False
-    wanted = selector.get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        return False
-    operators = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
-    return all(
-        _Requirement(
-            part["key"], operators[part["operator"]], frozenset(part.get("values") or ())
-        ).accepts(labels)
-        for part in selector.get("matchExpressions") or []
-    )
+    """Return whether a LabelSelector object accepts labels; an absent one accepts none."""
+    return selector is not None and selects(requirements_of(selector), labels)

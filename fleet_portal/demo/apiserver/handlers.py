@@ -1,0 +1,348 @@
+"""Reads, writes and subresources of resources: what each verb does with a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from fleet_portal.demo.apiserver import errors, reviews
+from fleet_portal.demo.apiserver.authn import Tokens, User
+from fleet_portal.demo.apiserver.decoding import check_fields, decode, parse, without_unknown
+from fleet_portal.demo.apiserver.objects import Deletion, Objects
+from fleet_portal.demo.apiserver.patches import json_patch, merge_patch, strategic_patch
+from fleet_portal.demo.apiserver.rbac import Authorizer
+from fleet_portal.demo.apiserver.requests import RequestInfo
+from fleet_portal.demo.apiserver.schemas import type_of, type_of_resource
+from fleet_portal.demo.apiserver.selectors import both, field_matcher, label_matcher
+from fleet_portal.demo.apiserver.store import Object, Store
+
+APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_JSON = "application/json-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
+_SCALE = type_of("autoscaling", "v1", "Scale")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a verb gives back: a body, its code, and warnings for the client."""
+
+    body: Object
+    code: int = 200
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on a resource, body read."""
+
+    info: RequestInfo
+    query: dict[str, str]
+    media_type: str
+    body: bytes
+    user_agent: str
+    user: User
+
+    @property
+    def dry_run(self) -> bool:
+        if self.query.get("dryRun", "") not in ("", "All"):
+            raise errors.bad_request('dryRun: Unsupported value: supported values: "All"')
+        return self.query.get("dryRun") == "All"
+
+    @property
+    def manager(self) -> str:
+        named = self.query.get("fieldManager", "")
+        return named or self.user_agent.partition("/")[0][:128] or "unknown"
+
+    def sent(self) -> Any:
+        return parse(self.body, self.media_type)
+
+
+class Handlers:
+    """The verbs over one cluster's objects."""
+
+    def __init__(
+        self, store: Store, objects: Objects, authorizer: Authorizer, tokens: Tokens
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._authorizer = authorizer
+        self._tokens = tokens
+
+    def handle(self, call: Call) -> Outcome:
+        """Carry out any verb but watch and proxy. Raises ApiError."""
+        info = call.info
+        if info.subresource == "scale":
+            return self._scale(call)
+        if info.subresource == "token":
+            body = call.sent() or {}
+            args = (self._store, self._tokens, info.namespace, info.name, body)
+            return Outcome(reviews.token_request(*args), 201)
+        if info.subresource == "eviction":
+            self._objects.delete(info.resource, info.namespace, info.name, dry_run=call.dry_run)
+            return Outcome(_success({}), 201)
+        if info.resource.verbs == ("create",):
+            body = decode(info.resource, call.sent())
+            answer = reviews.review(info.resource.kind, body, call.user, self._authorizer)
+            return Outcome(answer, 201)
+        handler = getattr(self, f"_{info.verb}")
+        outcome: Outcome = handler(call)
+        return outcome
+
+    def _get(self, call: Call) -> Outcome:
+        info = call.info
+        return Outcome(self._objects.live(info.resource, _namespace(info), info.name))
+
+    def _list(self, call: Call) -> Outcome:
+        info, query = call.info, call.query
+        matches = both(
+            label_matcher(query.get("labelSelector", "")),
+            field_matcher(info.resource, query.get("fieldSelector", "")),
+        )
+        objects, revision, token, remaining = self._store.page(
+            info.resource,
+            info.namespace,
+            matches,
+            int(query.get("limit") or 0),
+            query.get("continue", ""),
+        )
+        metadata: Object = {"resourceVersion": str(revision)}
+        if token:
+            metadata["continue"] = token
+            metadata["remainingItemCount"] = remaining
+        return Outcome(
+            {
+                "kind": f"{info.resource.kind}List",
+                "apiVersion": info.resource.api_version,
+                "metadata": metadata,
+                "items": objects,
+            }
+        )
+
+    def _decoded(self, call: Call, sent: Any) -> tuple[Object, list[str]]:
+        resource = call.info.resource
+        obj = _located(call.info, decode(resource, sent))
+        warnings = check_fields(resource, obj, call.query.get("fieldValidation", "Warn"))
+        return without_unknown(type_of_resource(resource), obj), warnings
+
+    def _create(self, call: Call) -> Outcome:
+        obj, warnings = self._decoded(call, call.sent())
+        if obj["metadata"].get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        made = self._objects.create(call.info.resource, obj, call.manager, dry_run=call.dry_run)
+        return Outcome(made, 201, warnings)
+
+    def _update(self, call: Call) -> Outcome:
+        obj, warnings = self._decoded(call, call.sent())
+        changed = self._objects.update(
+            call.info.resource,
+            obj,
+            call.manager,
+            subresource=call.info.subresource,
+            dry_run=call.dry_run,
+        )
+        return Outcome(changed, 200, warnings)
+
+    def _patch(self, call: Call) -> Outcome:
+        if call.media_type == APPLY:
+            return self._apply(call)
+        info = call.info
+        live = self._objects.live(info.resource, _namespace(info), info.name)
+        patched = _patched(call, live, type_of_resource(info.resource))
+        obj, warnings = self._decoded(call, patched)
+        changed = self._objects.update(
+            info.resource,
+            obj,
+            call.manager,
+            subresource=info.subresource,
+            dry_run=call.dry_run,
+        )
+        return Outcome(changed, 200, warnings)
+
+    def _apply(self, call: Call) -> Outcome:
+        resource = call.info.resource
+        if not call.query.get("fieldManager"):
+            raise _manager_required()
+        obj = _located(call.info, decode(resource, call.sent()))
+        if obj["metadata"].get("managedFields") is not None:
+            raise errors.bad_request("metadata.managedFields must be nil")
+        unknown = check_fields(resource, obj, call.query.get("fieldValidation", "Warn"))
+        if unknown:
+            path = unknown[0].removeprefix('unknown field "').rstrip('"')
+            name = f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
+            raise errors.internal(
+                f"failed to create typed patch object ({name}; {resource.api_version}, "
+                f"Kind={resource.kind}): .{path}: field not declared in schema"
+            )
+        made, new = self._objects.apply(
+            resource,
+            obj,
+            call.manager,
+            force=call.query.get("force") in ("true", "1"),
+            subresource=call.info.subresource,
+            dry_run=call.dry_run,
+        )
+        return Outcome(made, 201 if new else 200)
+
+    def _delete(self, call: Call) -> Outcome:
+        info = call.info
+        obj, gone = self._objects.delete(
+            info.resource, _namespace(info), info.name, _deletion(call), dry_run=call.dry_run
+        )
+        if not gone or info.resource.kind == "Pod":
+            return Outcome(obj)
+        details = {"name": info.name, "group": info.resource.group, "kind": info.resource.plural}
+        kept = {k: v for k, v in details.items() if v} | {"uid": obj["metadata"]["uid"]}
+        return Outcome(_success(kept))
+
+    def _deletecollection(self, call: Call) -> Outcome:
+        listed = self._list(call)
+        for obj in listed.body["items"]:
+            metadata = obj["metadata"]
+            self._objects.delete(
+                call.info.resource,
+                metadata.get("namespace", ""),
+                metadata["name"],
+                _deletion(call),
+                dry_run=call.dry_run,
+            )
+        return listed
+
+    def _scale(self, call: Call) -> Outcome:
+        info = call.info
+        live = self._objects.live(info.resource, info.namespace, info.name)
+        scale = scale_of(live)
+        if info.verb == "get":
+            return Outcome(scale)
+        if call.media_type == APPLY:
+            wanted = call.sent()
+        elif info.verb == "patch":
+            wanted = _patched(call, scale, _SCALE)
+        else:
+            wanted = call.sent()
+        replicas = wanted.get("spec", {}).get("replicas", 0)
+        if not isinstance(replicas, int) or replicas < 0:
+            raise errors.bad_request("spec.replicas: must be a whole number of zero or more")
+        changed = self._written_scale(call, live, replicas)
+        return Outcome(scale_of(changed))
+
+    def _written_scale(self, call: Call, live: Object, replicas: int) -> Object:
+        resource, metadata = call.info.resource, live["metadata"]
+        if call.media_type == APPLY:
+            bare = {"name": metadata["name"], "namespace": metadata["namespace"]}
+            sent = {
+                "kind": resource.kind,
+                "apiVersion": resource.api_version,
+                "metadata": bare,
+                "spec": {"replicas": replicas},
+            }
+            changed, _ = self._objects.apply(
+                resource,
+                sent,
+                call.manager,
+                force=call.query.get("force") in ("true", "1"),
+                subresource="scale",
+                dry_run=call.dry_run,
+            )
+            return changed
+        obj = {**live, "spec": {**live["spec"], "replicas": replicas}}
+        return self._objects.update(
+            resource, obj, call.manager, subresource="scale", dry_run=call.dry_run
+        )
+
+
+def scale_of(obj: Object) -> Object:
+    """Return the Scale view of a workload."""
+    metadata = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    spec = {"replicas": obj["spec"]["replicas"]} if obj["spec"].get("replicas") else {}
+    labels = obj["spec"].get("selector", {}).get("matchLabels", {})
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    status: Object = {"replicas": obj.get("status", {}).get("replicas", 0), "selector": selector}
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": spec,
+        "status": status,
+    }
+
+
+def _namespace(info: RequestInfo) -> str:
+    return info.namespace if info.resource.namespaced else ""
+
+
+def _patched(call: Call, live: Object, kind: Any) -> Any:
+    patch = call.sent()
+    if call.media_type == _JSON:
+        return json_patch(live, patch)
+    if call.media_type == _MERGE:
+        return merge_patch(live, patch)
+    if call.media_type == _STRATEGIC and not call.info.resource.group.endswith("istio.io"):
+        return strategic_patch(kind, live, patch)
+    raise errors.unsupported_media_type(call.media_type, [_JSON, _MERGE, _STRATEGIC, APPLY])
+
+
+def _located(info: RequestInfo, obj: Object) -> Object:
+    """Return the object under the name and namespace of its path. Raises ApiError 400."""
+    metadata = dict(obj["metadata"])
+    if info.name and metadata.setdefault("name", info.name) != info.name:
+        raise errors.bad_request(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL "
+            f"({info.name})"
+        )
+    if info.resource.namespaced:
+        if metadata.setdefault("namespace", info.namespace) != info.namespace:
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
+            )
+    else:
+        metadata.pop("namespace", None)
+    return {**obj, "metadata": metadata}
+
+
+def _deletion(call: Call) -> Deletion:
+    sent = parse(call.body, "application/json") or {}
+    grace = sent.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
+    propagation = sent.get("propagationPolicy") or call.query.get("propagationPolicy")
+    if sent.get("orphanDependents"):
+        propagation = "Orphan"
+    if sent.get("dryRun"):
+        call.query["dryRun"] = sent["dryRun"][0]
+    conditions = sent.get("preconditions") or {}
+    return Deletion(
+        int(grace) if grace is not None else None,
+        propagation or "Background",
+        conditions.get("uid") or "",
+        conditions.get("resourceVersion") or "",
+    )
+
+
+def _success(details: Object) -> Object:
+    body: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return body | ({"details": details} if details else {})
+
+
+def _manager_required() -> errors.ApiError:
+    message = "Required value: is required for apply patch"
+    cause = {"reason": "FieldValueRequired", "message": message, "field": "fieldManager"}
+    return errors.ApiError(
+        422,
+        "Invalid",
+        f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {message}',
+        {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": [cause]},
+    )
+
+
+def request_call(info: RequestInfo, request: web.Request, body: bytes, user: User) -> Call:
+    return Call(
+        info,
+        dict(request.query),
+        request.headers.get("Content-Type", "").partition(";")[0].strip(),
+        body,
+        request.headers.get("User-Agent", ""),
+        user,
+    )
