@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from clusters.domain.liveness import TunnelFacts
 from fleet_portal.common.models import Project, User
 
 NAME = RegexValidator(
@@ -99,6 +100,25 @@ class Cluster(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def tunnel_facts(self) -> TunnelFacts:
+        """Return what `domain.liveness` judges by."""
+        return TunnelFacts(
+            tunnel_state=self.tunnel_state,
+            connected_once=self.connected_at is not None,
+            last_frame_at=self.last_frame_at,
+            away_since=self.away_since,
+            api_reachable=self.api_reachable,
+            api_since=self.api_since,
+        )
+
+    @property
+    def prometheus(self) -> str:
+        """Return `namespace/service:port`, or nothing where there is none."""
+        if not self.prometheus_namespace or not self.prometheus_service:
+            return ""
+        return f"{self.prometheus_namespace}/{self.prometheus_service}:{self.prometheus_port}"
 
 
 class Node(models.Model):
