@@ -59,6 +59,8 @@ FLEET_TLS_CERT = env.text("FLEET_TLS_CERT")
 FLEET_TLS_KEY = env.text("FLEET_TLS_KEY")
 if bool(FLEET_TLS_CERT) != bool(FLEET_TLS_KEY):
     raise ImproperlyConfigured("Set both FLEET_TLS_CERT and FLEET_TLS_KEY, or neither.")
+# Where a controller that runs apart answers /healthz, /readyz and /metrics.
+FLEET_CONTROLLER_LISTEN = env.text("FLEET_CONTROLLER_LISTEN", "127.0.0.1:8081")
 FLEET_AGENT_IMAGE = env.text("FLEET_AGENT_IMAGE", "fleet-portal/agent:0.1.0")
 
 ALLOWED_HOSTS = env.names("FLEET_ALLOWED_HOSTS", () if PRODUCTION else ("*",))

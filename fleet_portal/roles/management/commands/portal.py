@@ -50,11 +50,15 @@ class Command(BaseCommand):
 
     def run_controller(self) -> None:
         from fleet_portal.roles.controller import controller
+        from fleet_portal.roles.health import HealthServer
 
         loops = controller()
+        health = HealthServer(settings.FLEET_CONTROLLER_LISTEN, loops.loops)
         loops.start()
+        health.start()
         _wait_for_signal()
         loops.stop()
+        health.stop()
 
     def run_gateway(self) -> None:
         from fleet_portal.roles.gateway import GatewayProcess
