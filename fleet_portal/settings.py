@@ -175,7 +175,9 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.text("FLEET_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+# Collected for production alone; development serves the sources.
+_static_root = env.text("FLEET_STATIC_ROOT", str(BASE_DIR / "staticfiles") if PRODUCTION else "")
+STATIC_ROOT = Path(_static_root) if _static_root else None
 STATICFILES_DIRS = [
     ("css", str(BASE_DIR / "static" / "css")),
     ("js", str(BASE_DIR / "static" / "js")),

@@ -4,7 +4,8 @@ The portal always keeps one administrator of everything: what would take the las
 refused. A person is never deleted, only deactivated, so that a login is never used twice.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
@@ -44,9 +45,8 @@ def change_user(actor: User | str | None, user: User) -> User:
         before = User.objects.select_for_update().get(pk=user.pk)
         changed = _differences(before, user, ("first_name", "last_name", "email", "is_active"))
         _validate(user)
-        user.save()
-        if before.is_active and not user.is_active:
-            _require_an_administrator()
+        with _keeping_an_administrator():
+            user.save()
         if changed:
             record(actor, _change_of(changed), user, detail=changed)
             announce("person", user.pk)
@@ -93,9 +93,9 @@ def change_team(actor: User | str | None, team: Team, members: Iterable[User]) -
         before = Team.objects.get(pk=team.pk)
         old_logins, old_ids = _logins(team), set(team.members.values_list("pk", flat=True))
         _validate(team)
-        team.save()
-        team.members.set(members)
-        _require_an_administrator()
+        with _keeping_an_administrator():
+            team.save()
+            team.members.set(members)
         changed = _differences(before, team, ("slug", "name"))
         if (logins := _logins(team)) != old_logins:
             changed["members"] = [old_logins, logins]
@@ -112,8 +112,8 @@ def delete_team(actor: User | str | None, team: Team) -> None:
     with transaction.atomic():
         pk, members = team.pk, list(team.members.values_list("pk", flat=True))
         record(actor, "team.delete", team, detail={"members": _logins(team)})
-        team.delete()
-        _require_an_administrator()
+        with _keeping_an_administrator():
+            team.delete()
         announce("team", pk, members=True)
         _tell_rights_changed(members)
 
@@ -159,8 +159,8 @@ def revoke_role(actor: User | str | None, binding: RoleBinding) -> None:
     with transaction.atomic():
         pk, holders = binding.pk, _holders(binding)
         _record_role(actor, "role.revoke", binding)
-        binding.delete()
-        _require_an_administrator()
+        with _keeping_an_administrator():
+            binding.delete()
         announce("role", pk, members=True)
         _tell_rights_changed(holders)
 
@@ -202,19 +202,25 @@ def _tell_rights_changed(user_ids: list[int]) -> None:
         transaction.on_commit(tell, robust=True)
 
 
-def _require_an_administrator() -> None:
-    """Refuse, and so roll back, a change that leaves nobody to administer the portal."""
-    everywhere = Q(role="administrator", project__isnull=True)
-    by_user = RoleBinding.objects.filter(everywhere, user__is_active=True)
-    by_team = RoleBinding.objects.filter(everywhere, team__members__is_active=True)
-    superusers = User.objects.filter(is_superuser=True, is_active=True)
-    if not (by_user.exists() or by_team.exists() or superusers.exists()):
+@contextmanager
+def _keeping_an_administrator() -> Iterator[None]:
+    """Refuse, and so roll back, a change that takes the last administrator of everything away."""
+    before = _has_an_administrator()
+    yield
+    if before and not _has_an_administrator():
         raise ActionRefused(
             _(
                 "This would leave nobody to administer the portal: make somebody else"
                 " administrator of everything first."
             )
         )
+
+
+def _has_an_administrator() -> bool:
+    everywhere = Q(role="administrator", project__isnull=True)
+    holders = Q(user__is_active=True) | Q(team__members__is_active=True)
+    superusers = User.objects.filter(is_superuser=True, is_active=True)
+    return superusers.exists() or RoleBinding.objects.filter(everywhere & holders).exists()
 
 
 def _change_of(changed: dict[str, list[Any]]) -> str:

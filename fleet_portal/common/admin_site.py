@@ -33,10 +33,10 @@ class PortalAdminSite(AdminSite):
             raise NotAllowed
         return redirect_to_login(request.get_full_path())
 
-    def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         if request.method == "POST":
             logout(request)
         return redirect("login")
 
-    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         return redirect("password")

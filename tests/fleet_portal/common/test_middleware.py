@@ -4,7 +4,7 @@ from django.test import RequestFactory
 
 from fleet_portal.common.errors import ActionRefused, NotAllowed, NotVisible
 from fleet_portal.common.middleware import RefusalMiddleware
-from fleet_portal.common.models import User
+from tests.factories import make_user
 
 
 @pytest.mark.django_db
@@ -14,7 +14,7 @@ from fleet_portal.common.models import User
 )
 def test_an_error_for_people_becomes_a_page(error: Exception, status: int) -> None:
     request = RequestFactory().get("/clusters/x/")
-    request.user = User(username="ada")
+    request.user = make_user("ada")
     page = RefusalMiddleware(lambda request: HttpResponse()).process_exception(request, error)
     assert page is not None
     assert page.status_code == status
