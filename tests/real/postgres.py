@@ -38,16 +38,16 @@ class Postgres:
 
     def __init__(self) -> None:
         self._binaries = binaries()
-        self._folder = Path(tempfile.mkdtemp(prefix="fleet-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="fleet-postgres-"))
         self._user = _unprivileged_user()
         self.port = free_port()
         self.url = f"postgres://fleet@127.0.0.1:{self.port}/fleet"
         settings = [f"-c{name}={value}" for name, value in {**_SETTINGS, "port": self.port}.items()]
-        self._data = self._folder / "data"
+        self._data = self.folder / "data"
         self._process = Process(
             "postgres",
             [self._binaries / "postgres", "-D", self._data, *settings],
-            self._folder / "log",
+            self.folder / "log",
             user=self._user,
         )
 
@@ -70,11 +70,11 @@ class Postgres:
     def stop(self) -> None:
         # Its "immediate" shutdown: the server's children are in process groups of their own.
         self._process.stop(signal.SIGQUIT)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> None:
         if self._user:
-            shutil.chown(self._folder, self._user)
+            shutil.chown(self.folder, self._user)
         self._init()
         self._process.start()
         self._process.wait_until(self._answers)
@@ -98,7 +98,7 @@ class Postgres:
         ]
         done = subprocess.run(
             ["setpriv", *as_user(self._user), "--", *initdb],
-            cwd=self._folder,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,

@@ -24,7 +24,7 @@ class Redis:
         self._program = shutil.which("redis-server")
         if self._program is None:
             raise NotReady(INSTALL)
-        self._folder = Path(tempfile.mkdtemp(prefix="fleet-redis-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="fleet-redis-"))
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
@@ -34,8 +34,8 @@ class Redis:
         self._process = Process(
             "redis",
             [self._program, *options, "--appendonly", "no"],
-            self._folder / "log",
-            folder=self._folder,
+            self.folder / "log",
+            folder=self.folder,
         )
         self._process.start()
         self._process.wait_until(lambda: accepts("127.0.0.1", self.port))
@@ -48,7 +48,7 @@ class Redis:
         trace: TracebackType | None,
     ) -> None:
         self._process.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
         return {"FLEET_REDIS_URL": self.url}
