@@ -1,31 +1,23 @@
-"""The agent's own access to the API of its cluster: aiohttp over HTTP/1.1, plain dicts.
+"""The agent's own access to the API of its cluster, in plain dicts.
 
 Two identities (see kube_credentials): without `as_identity` a call runs as the agent itself;
 with it, as the named fleet identity, by the data credential and impersonation. Nothing here
 decides what to do; errors are the tree of kube_errors, with the cluster's own words.
-HTTP/1.1 only: over HTTP/2 trailing blanks of a header survive and make another user.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from clusters.agent.kube_credentials import (
-    IMPERSONATOR,
     SYSTEM_NAMESPACE,
-    TOKEN_LIFE_SECONDS,
     ApiServer,
     CredentialsInvalid,
-    DataCredential,
     OwnIdentity,
     check_identity,
     from_kubeconfig,
@@ -43,8 +35,8 @@ from clusters.agent.kube_errors import (
     ApiNotFound,
     ApiOverloaded,
     ApiUnreachable,
-    error_from_answer,
 )
+from clusters.agent.kube_http import CALL_SECONDS, ApiConnection
 from clusters.agent.kube_watch import KubeObject, ObjectList, WatchEvent, decode_lines, follow
 
 __all__ = [
@@ -60,6 +52,7 @@ __all__ = [
     "ApiOverloaded",
     "ApiServer",
     "ApiUnreachable",
+    "Applied",
     "CredentialsInvalid",
     "KubeObject",
     "ObjectList",
@@ -73,10 +66,8 @@ __all__ = [
 ]
 
 PAGE_SIZE = 500
-CALL_SECONDS = 30.0
 APPLY_TYPE = "application/apply-patch+yaml"  # JSON is YAML: the body is canonical JSON
 MERGE_TYPE = "application/merge-patch+json"
-_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True)
@@ -91,11 +82,8 @@ class AgentKube:
     """One agent's client. Use as an async context manager, or call `close`."""
 
     def __init__(self, identity: OwnIdentity, *, user_agent: str = "fleet-portal-agent") -> None:
-        self.identity = identity
         self.discovery = Discovery(self._fetch_resources)
-        self._user_agent = user_agent
-        self._session: aiohttp.ClientSession | None = None
-        self._data = DataCredential(self._request_data_token)
+        self._http = ApiConnection(identity, user_agent)
 
     async def __aenter__(self) -> AgentKube:
         return self
@@ -105,21 +93,20 @@ class AgentKube:
 
     async def close(self) -> None:
         """Close every connection, open watches included."""
-        if self._session is not None:
-            await self._session.close()
+        await self._http.close()
 
     @property
     def server(self) -> ApiServer:
         """Return where the API is; the proxy of people's requests dials it by itself."""
-        return self.identity.server
+        return self._http.identity.server
 
     async def data_token(self) -> str:
         """Return the bearer token that may impersonate fleet names, good for minutes at least."""
-        return await self._data.token()
+        return await self._http.data.token()
 
     def forget_data_token(self, token: str) -> None:
         """Tell that the API refused `token`: the next `data_token` asks for a new one."""
-        self._data.forget(token)
+        self._http.data.forget(token)
 
     # Questions
 
@@ -134,7 +121,7 @@ class AgentKube:
     ) -> KubeObject:
         """Return one object; `namespace` is empty for cluster-wide kinds."""
         resource = await self.resource(api_version, kind)
-        return await self._call("GET", resource.path(namespace, name), as_identity=as_identity)
+        return await self._http.call("GET", resource.path(namespace, name), as_identity=as_identity)
 
     async def list_(
         self,
@@ -153,7 +140,7 @@ class AgentKube:
         items: list[KubeObject] = []
         while True:
             try:
-                page = await self._call("GET", path, query=query, as_identity=as_identity)
+                page = await self._http.call("GET", path, query=query, as_identity=as_identity)
             except ApiGone:
                 # The continue token grew too old: one unpaged list is always consistent.
                 items, query = [], _selectors(label_selector, field_selector)
@@ -193,12 +180,10 @@ class AgentKube:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(seconds),
         }
-        # A half-open connection ends by the read limit: the server must have ended it before.
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + 10)
         path = resource.path(namespace)
-        async with self._open("GET", path, query, None, as_identity, limits=limits) as answer:
-            async for event in decode_lines(answer.content.iter_any()):
-                yield event
+        chunks = self._http.stream(path, query, as_identity=as_identity, seconds=seconds)
+        async for event in decode_lines(chunks):
+            yield event
 
     def follow(
         self,
@@ -231,7 +216,7 @@ class AgentKube:
 
     async def text(self, path: str, *, timeout_seconds: float = CALL_SECONDS) -> str:
         """Return the body of a plain GET as the agent itself, for /readyz and /version."""
-        body = await self._read("GET", path, timeout_seconds=timeout_seconds)
+        body = await self._http.read("GET", path, timeout_seconds=timeout_seconds)
         return body.decode(errors="replace")
 
     # Changes
@@ -247,7 +232,7 @@ class AgentKube:
         """Create an object; a taken name raises ApiConflict."""
         path = await self._path(obj, name="")
         query = _write_query(field_manager, dry_run)
-        return await self._call("POST", path, query=query, body=obj, as_identity=as_identity)
+        return await self._http.call("POST", path, query=query, body=obj, as_identity=as_identity)
 
     async def update(
         self,
@@ -260,7 +245,7 @@ class AgentKube:
         """Replace an object; with a resourceVersion in it, a stale one raises ApiConflict."""
         path = await self._path(obj)
         query = _write_query(field_manager, dry_run)
-        return await self._call("PUT", path, query=query, body=obj, as_identity=as_identity)
+        return await self._http.call("PUT", path, query=query, body=obj, as_identity=as_identity)
 
     async def apply(
         self,
@@ -274,10 +259,10 @@ class AgentKube:
         """Apply server-side; without `force` a field of another manager raises ApiConflict."""
         query = _write_query(field_manager, dry_run) | {"force": "true" if force else "false"}
         path = await self._path(obj)
-        async with self._open(
-            "PATCH", path, query, obj, as_identity, content_type=APPLY_TYPE
-        ) as answer:
-            return Applied(msgspec.json.decode(await answer.read()), answer.status == 201)
+        status, body = await self._http.exchange(
+            "PATCH", path, query=query, body=obj, content_type=APPLY_TYPE, as_identity=as_identity
+        )
+        return Applied(msgspec.json.decode(body), status == 201)
 
     async def merge_patch(
         self,
@@ -293,7 +278,7 @@ class AgentKube:
     ) -> KubeObject:
         """Change an object by a JSON merge patch."""
         path = (await self.resource(api_version, kind)).path(namespace, name)
-        return await self._call(
+        return await self._http.call(
             "PATCH",
             path,
             query=_write_query(field_manager, dry_run),
@@ -323,7 +308,7 @@ class AgentKube:
         }
         if uid:
             options["preconditions"] = {"uid": uid}
-        await self._call(
+        await self._http.call(
             "DELETE",
             path,
             query=_write_query("", dry_run),
@@ -331,105 +316,14 @@ class AgentKube:
             as_identity=as_identity,
         )
 
-    # Plumbing
+    async def _fetch_resources(self, path: str) -> KubeObject:
+        return await self._http.call("GET", path)
 
     async def _path(self, obj: KubeObject, name: str | None = None) -> str:
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         metadata = obj["metadata"]
         chosen = metadata["name"] if name is None else name
         return resource.path(metadata.get("namespace", ""), chosen)
-
-    async def _fetch_resources(self, path: str) -> dict[str, Any]:
-        return await self._call("GET", path)
-
-    async def _request_data_token(self) -> tuple[str, float]:
-        path = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/{IMPERSONATOR}/token"
-        spec = {"expirationSeconds": TOKEN_LIFE_SECONDS}
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-        status = (await self._call("POST", path, body=body))["status"]
-        expires = datetime.fromisoformat(status["expirationTimestamp"])
-        return str(status["token"]), expires.timestamp()
-
-    async def _call(self, method: str, path: str, **options: Any) -> KubeObject:
-        decoded = msgspec.json.decode(await self._read(method, path, **options))
-        if not isinstance(decoded, dict):
-            raise ApiInvalid(f"{method} {path} did not answer with an object")
-        return decoded
-
-    async def _read(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: KubeObject | None = None,
-        content_type: str = "application/json",
-        as_identity: str | None = None,
-        timeout_seconds: float = CALL_SECONDS,
-    ) -> bytes:
-        limits = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=10)
-        async with self._open(
-            method, path, query or {}, body, as_identity, content_type=content_type, limits=limits
-        ) as answer:
-            return await answer.read()
-
-    @asynccontextmanager
-    async def _open(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: KubeObject | None,
-        as_identity: str | None,
-        *,
-        content_type: str = "application/json",
-        limits: aiohttp.ClientTimeout | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send one request and hand out its good answer; anything else becomes an error."""
-        headers = await self._headers(as_identity)
-        if body is not None:
-            headers["Content-Type"] = content_type
-        address = URL(self.server.url + path, encoded=True).with_query(dict(query) or None)
-        try:
-            async with self._connected().request(
-                method,
-                address,
-                headers=headers,
-                data=None if body is None else _ENCODER.encode(body),
-                timeout=limits or aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=10),
-                allow_redirects=False,
-            ) as answer:
-                if answer.status == 401 and as_identity is not None:
-                    self._data.forget(headers["Authorization"].removeprefix("Bearer "))
-                if answer.status >= 300:
-                    raise error_from_answer(
-                        answer.status, await answer.read(), answer.headers.get("Retry-After")
-                    )
-                yield answer
-        except TimeoutError:
-            raise ApiUnreachable(
-                f"The API server did not answer {method} {path} in time."
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise ApiUnreachable(f"The API server is not reached: {error}") from None
-
-    async def _headers(self, as_identity: str | None) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
-        if as_identity is not None:
-            headers["Impersonate-User"] = check_identity(as_identity)
-            headers["Authorization"] = f"Bearer {await self._data.token()}"
-        elif token := self.identity.token():
-            headers["Authorization"] = f"Bearer {token}"
-        return headers
-
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # Watches hold a connection each, so the pool itself has no limit.
-            connector = aiohttp.TCPConnector(limit=0, ssl=self.server.tls or True)
-            self._session = aiohttp.ClientSession(
-                connector=connector, trust_env=False, skip_auto_headers=("Accept-Encoding",)
-            )
-        return self._session
 
 
 @dataclass(frozen=True)

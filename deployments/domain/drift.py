@@ -19,6 +19,14 @@ FieldPath = tuple[str, ...]
 Fields = Mapping[str, Any]
 
 REPLICAS: FieldPath = ("f:spec", "f:replicas")
+DELETED = "deleted"  # stands for the path where the whole object is gone
+
+# Repairs: the same field three times without ten quiet minutes between is a fight.
+CONTESTED_AFTER = 3
+QUIET_SECONDS = 600.0
+CONTESTED_WAIT_SECONDS = 30.0
+LONGEST_WAIT_SECONDS = 3600.0
+_FIRST_WAITS = (0.0, 1.0, 5.0)
 
 _LONG = 64
 _ABSENT = object()
@@ -38,6 +46,35 @@ class Drift:
 
     path: str
     manager: str
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often one field (or a deleted object) was put right, and when last."""
+
+    repairs: int = 0
+    last_at: float = 0.0
+
+    def due_at(self, now: float) -> float:
+        """Return when the next repair is due: the first ones at once, then ever later."""
+        return self.last_at + self._wait() if self._counts(now) else now
+
+    def is_contested(self, now: float) -> bool:
+        """Say whether somebody changes it again and again."""
+        return self.repairs >= CONTESTED_AFTER and self._counts(now)
+
+    def after_repair(self, now: float) -> Pace:
+        """Return the pace once it has been put right again."""
+        return Pace(self.repairs + 1 if self._counts(now) else 1, now)
+
+    def _wait(self) -> float:
+        if self.repairs < CONTESTED_AFTER:
+            return _FIRST_WAITS[self.repairs]
+        doublings = min(self.repairs - CONTESTED_AFTER, 16)
+        return min(LONGEST_WAIT_SECONDS, CONTESTED_WAIT_SECONDS * 2.0**doublings)
+
+    def _counts(self, now: float) -> bool:
+        return now - self.last_at < QUIET_SECONDS + self._wait()
 
 
 def owned_fields(live: Mapping[str, Any], manager: str) -> Fields:

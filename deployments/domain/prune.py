@@ -30,11 +30,17 @@ KEPT_KINDS = frozenset({
 
 @dataclass(frozen=True)
 class Record:
-    """One entry of the inventory. `uid` is empty from the intent to the first answer."""
+    """One entry of the inventory. `uid` is empty from the intent to the first answer.
+
+    version: the API version it was written in. finished: the digest of a Job that has run;
+    deleted after that, it is not run again.
+    """
 
     application: str
+    version: str
     uid: str = ""
     created: bool = False
+    finished: str = ""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Reason(StrEnum):
 
 
 # From best to worst: a whole is as good as its worst part.
-_HEALTH_ORDER = (
+HEALTH_FROM_BEST = (
     Health.HEALTHY,
     Health.SUSPENDED,
     Health.PROGRESSING,
@@ -69,7 +69,7 @@ _HEALTH_ORDER = (
     Health.DEGRADED,
     Health.FAILED,
 )
-_SYNC_ORDER = (
+SYNC_FROM_BEST = (
     Sync.SYNCED,
     Sync.APPLYING,
     Sync.DRIFTED,
@@ -83,9 +83,9 @@ _SYNC_ORDER = (
 
 def worst_health(parts: Iterable[Health]) -> Health:
     """Return the worst of the parts; of none, healthy."""
-    return max(parts, key=_HEALTH_ORDER.index, default=Health.HEALTHY)
+    return max(parts, key=HEALTH_FROM_BEST.index, default=Health.HEALTHY)
 
 
 def worst_sync(parts: Iterable[Sync]) -> Sync:
     """Return the worst of the parts; of none, synced."""
-    return max(parts, key=_SYNC_ORDER.index, default=Sync.SYNCED)
+    return max(parts, key=SYNC_FROM_BEST.index, default=Sync.SYNCED)
