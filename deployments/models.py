@@ -83,18 +83,34 @@ class ObjectBlob(models.Model):
         return self.digest
 
 
-class Revision(models.Model):
-    """One immutable content of an Application.
+class Rendering(models.Model):
+    """The objects of one content, kept once by the spec digest that revisions and targets name.
 
-    `objects`: list of {"digest", "group", "version", "kind", "namespace", "name"}, without
-    replica counts, which `replicas` holds as they were written (object id -> count).
-    `by_cluster`: cluster id -> such a list; system applications alone differ by cluster.
+    `objects_wanted`: list of {"digest", "group", "version", "kind", "namespace", "name"}, each
+    digest that of an ObjectBlob; replica counts are no part of it.
+    """
+
+    digest = models.CharField(max_length=80, primary_key=True)
+    objects_wanted = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name = _("content")
+        verbose_name_plural = _("contents")
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class Revision(models.Model):
+    """One immutable content of an Application: a Rendering by its digest.
+
+    `replicas` holds the counts as they were written (object id -> count). `by_cluster`: cluster
+    id -> digest of a Rendering; system applications alone differ by cluster.
     """
 
     application = models.ForeignKey(Application, models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField(_("number"))
     digest = models.CharField(_("digest"), max_length=80)
-    objects_wanted = models.JSONField(default=list, db_column="objects")
     by_cluster = models.JSONField(default=dict)
     replicas = models.JSONField(default=dict)
     note = models.CharField(_("note"), max_length=200, blank=True)
@@ -210,7 +226,6 @@ class WaveTarget(models.Model):
     cluster_name = models.CharField(max_length=50)
     removal = models.BooleanField(default=False)
     digest = models.CharField(max_length=80, blank=True, default="")
-    objects_wanted = models.JSONField(default=list, db_column="objects")
     state = models.CharField(max_length=12, default=statuses.PENDING)
     state_since = models.DateTimeField()
     dispatched_at = models.DateTimeField(null=True, blank=True)
@@ -228,9 +243,9 @@ class WaveTarget(models.Model):
 class Target(models.Model):
     """One Application on one Cluster: what is wanted, what was seen.
 
-    `objects_wanted` as in Revision, after overrides; `desired_digest` is its digest without
-    replica counts. `sequence` is the DesiredSet's when the wish last changed: a report of an
-    older one says nothing about it. `observed_*` and below come from the agent.
+    `desired_digest` names the Rendering after overrides. `sequence` is the DesiredSet's when the
+    wish last changed; a report of an older one (`observed_sequence`) says nothing about it.
+    `observed_digest` and all that follows come from the agent.
     """
 
     application = models.ForeignKey(Application, models.CASCADE, related_name="targets")
@@ -239,12 +254,12 @@ class Target(models.Model):
         Revision, models.SET_NULL, null=True, blank=True, related_name="targets"
     )
     desired_digest = models.CharField(max_length=80, blank=True, default="")
-    objects_wanted = models.JSONField(default=list)
     replicas = models.JSONField(default=dict)
     removing = models.BooleanField(default=False)
     sequence = models.BigIntegerField(default=0)
 
     observed_digest = models.CharField(max_length=80, blank=True, default="")
+    observed_sequence = models.BigIntegerField(default=0)
     sync = models.CharField(max_length=20, default=statuses.PENDING)
     health = models.CharField(max_length=20, default=Health.UNKNOWN.value)
     ready = models.PositiveIntegerField(default=0)

@@ -41,6 +41,8 @@ _BAD: Final = frozenset({word.FAILED, word.TIMED_OUT})
 _SETTLED: Final = _GOOD | _BAD | {word.EXCLUDED}
 _RESUMED_FROM: Final = _BAD
 
+STALE_AFTER: Final = timedelta(seconds=30)
+
 # Content that somebody keeps changing back is there all the same (see drift.py).
 _IN_PLACE: Final = frozenset({Sync.SYNCED.value, Sync.CONTESTED.value})
 
@@ -49,8 +51,8 @@ _IN_PLACE: Final = frozenset({Sync.SYNCED.value, Sync.CONTESTED.value})
 class TargetFacts:
     """One cluster of a wave: the wave's row, then what its Target says.
 
-    `gone`: the cluster left the fleet. `present`: a Target row exists. `healthy_since`: without a
-    break, for the digest observed.
+    `gone`: the cluster left the fleet. `present`: a Target row exists. `current`: the report is
+    about the wish as it is now. `healthy_since`: without a break, for the digest observed.
     """
 
     id: int
@@ -64,7 +66,9 @@ class TargetFacts:
     reachable: bool = True
     away_since: datetime | None = None
     present: bool = True
+    current: bool = True
     observed_digest: str = ""
+    observed_at: datetime | None = None
     sync: str = word.PENDING
     health: str = Health.UNKNOWN.value
     healthy_since: datetime | None = None
@@ -205,7 +209,7 @@ def _judge_target(
         return _judge_removal(target, late)
     if target.observed_digest != target.digest:
         return _timed_out(target) if late else state(word.DISPATCHED)
-    if target.sync == Sync.BLOCKED or target.health == Health.FAILED:
+    if _has_failed(target, now):
         return state(word.FAILED, target.reason, target.message)
     if target.sync in _IN_PLACE and target.healthy_since is not None:
         soaked = now - target.healthy_since >= timedelta(seconds=soak_seconds)
@@ -213,6 +217,19 @@ def _judge_target(
     if late:
         return _timed_out(target)
     return state(word.APPLIED if target.sync in _IN_PLACE else word.DISPATCHED)
+
+
+def _has_failed(target: TargetFacts, now: datetime) -> bool:
+    """Say whether a failure was seen after the content was sent: an older one says nothing.
+
+    An agent repeats no report that did not change, so after a while the old word counts.
+    """
+    if target.sync != Sync.BLOCKED and target.health != Health.FAILED:
+        return False
+    sent = target.dispatched_at
+    if sent is None or now - sent >= STALE_AFTER:
+        return True
+    return target.current and target.observed_at is not None and target.observed_at > sent
 
 
 def _judge_removal(target: TargetFacts, late: bool) -> MoveTarget:
@@ -238,8 +255,8 @@ def _wave_state(wave: WaveFacts, states: dict[int, str], max_failed: int) -> str
         return word.FAILED
     active = len(states) - count[word.DEFERRED]
     settled = sum(count[state] for state in _SETTLED)
-    # Only clusters that answer can prove a wave; those that left the fleet hold nothing back.
-    if active == settled and (settled or not states):
+    # Only clusters that answered prove a wave; those that left the fleet hold nothing back.
+    if active == settled and (settled > count[word.EXCLUDED] or settled == len(states)):
         return word.DONE
     if count[word.PENDING] == len(states) - count[word.DEFERRED] and wave.state == word.PENDING:
         return word.PENDING

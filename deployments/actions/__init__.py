@@ -1,0 +1,59 @@
+"""Every write of the app: rows, audit entry and announcement, in one transaction.
+
+Callers have judged access; actions judge whether the thing can be done at all, and refuse with
+`ActionRefused` before anything is saved.
+"""
+
+from deployments.actions.applications import (
+    create_application,
+    delete_application,
+    finish_deletions,
+    save_revision,
+    scale_application,
+    set_overrides,
+    set_placement,
+)
+from deployments.actions.rollouts import (
+    abort_rollout,
+    advance_rollout,
+    pause_rollout,
+    resume_rollout,
+    rollback_application,
+    start_rollout,
+)
+from deployments.actions.sending import (
+    claim_set,
+    note_failed,
+    note_sent,
+    note_stale,
+    note_verified,
+    release_set,
+)
+from deployments.actions.system import remove_system_application, set_system_application
+from deployments.actions.targets import record_targets, register_reports
+
+__all__ = [
+    "abort_rollout",
+    "advance_rollout",
+    "claim_set",
+    "create_application",
+    "delete_application",
+    "finish_deletions",
+    "note_failed",
+    "note_sent",
+    "note_stale",
+    "note_verified",
+    "pause_rollout",
+    "record_targets",
+    "register_reports",
+    "release_set",
+    "remove_system_application",
+    "resume_rollout",
+    "rollback_application",
+    "save_revision",
+    "scale_application",
+    "set_overrides",
+    "set_placement",
+    "set_system_application",
+    "start_rollout",
+]
