@@ -4,6 +4,7 @@ A conftest imports what it wants from here. The clusters are one set per pytest 
 when first asked for and stopped at the end of the session, whichever conftest asked.
 """
 
+import os
 import secrets
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -39,12 +40,21 @@ _PLANES = ControlPlanes()
 
 
 def require(*programs: str) -> None:
-    """Skip the test, with the command that helps, where real clusters can't run."""
-    if not netns.inside():
-        pytest.skip(netns.how_to_enter())
+    """Skip the test, with the command that helps, where real clusters can't run.
+
+    With FLEET_NO_SKIP=1, as in CI, it fails instead.
+    """
     missing = [name for name in programs if not build.is_built(name)]
-    if missing:
-        pytest.skip(f"{', '.join(missing)} not built; build it with: python -m tests.real.build")
+    if not netns.inside():
+        _give_up(netns.how_to_enter())
+    elif missing:
+        _give_up(f"{', '.join(missing)} not built; build it with: python -m tests.real.build")
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("FLEET_NO_SKIP"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
