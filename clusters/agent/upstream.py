@@ -76,7 +76,7 @@ class Upstream(asyncio.Protocol):
             return
         self.transport.write(head)
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes | memoryview) -> bool:
         """Send bytes of the body as they stand on the wire; False asks to pause."""
         if self.transport is not None:
             self.transport.write(data)
