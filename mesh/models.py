@@ -56,6 +56,16 @@ class ClusterMesh(models.Model):
     def entrances(self) -> tuple[stubs.Gateway, ...]:
         return tuple(stubs.Gateway(item["address"], int(item["port"])) for item in self.gateways)
 
+    @property
+    def entrance_texts(self) -> list[str]:
+        """Return the gateways as people write them."""
+        return [
+            f"[{gate.address}]:{gate.port}"
+            if ":" in gate.address
+            else f"{gate.address}:{gate.port}"
+            for gate in self.entrances
+        ]
+
 
 class MeshService(models.Model):
     """A service name that is reachable across clusters.
@@ -81,6 +91,8 @@ class MeshService(models.Model):
     application = models.ForeignKey(
         Application, models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    # What `application` was last given: the same objects are not handed over again.
+    distributed = models.CharField(max_length=64, blank=True, default="")
     removing = models.BooleanField(default=False)
     error = models.CharField(max_length=512, blank=True, default="")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

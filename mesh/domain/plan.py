@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mesh.domain.states import Evidence, Memory, Thresholds, advance, worst
 from mesh.domain.statuses import UNKNOWN
@@ -12,11 +12,20 @@ from mesh.domain.traffic import Measured, between, evidence_for
 
 @dataclass(frozen=True)
 class ClusterSeen:
-    """`sampled_at`: epoch seconds of the newest scrape behind its numbers, None if never."""
+    """`sampled_at`: epoch seconds of the newest scrape behind its numbers, None if never.
+
+    `stale_seconds`: the age from which its numbers say nothing any more.
+    """
 
     name: str
     region: str
     sampled_at: float | None = None
+    stale_seconds: float = 15.0
+
+
+def stale_after(tick_seconds: float, scrape_seconds: float) -> float:
+    """Return the age from which a cluster's numbers are old: three turns missed, or scrapes."""
+    return max(10.0, 3 * tick_seconds, 2.5 * scrape_seconds)
 
 
 @dataclass(frozen=True)
@@ -72,11 +81,15 @@ def plan_states(
         flows = between(service.edges, region_of)
         counts = _endpoints_by_region(service.placements, region_of)
         for region, (ready, total) in sorted(counts.items()):
-            sampled_at = newest.get(region)
+            told_by = newest.get(region)
+            sampled_at = told_by.sampled_at if told_by is not None else None
             age = None if sampled_at is None else max(0.0, now - sampled_at)
+            limits = service.limits
+            if told_by is not None:
+                limits = replace(limits, stale_seconds=told_by.stale_seconds)
             evidence = evidence_for(region, flows, age, ready, total)
             before = service.memories.get(region, Memory(since=now))
-            after = advance(before, evidence, service.limits, now)
+            after = advance(before, evidence, limits, now)
             changed = after.state != before.state or region not in service.memories
             verdicts.append(Verdict(service.pk, region, after, evidence, changed, sampled_at))
     return verdicts
@@ -92,16 +105,21 @@ def plan_regions(
         mine = [verdict for verdict in verdicts if verdict.region == region]
         state = worst([verdict.memory.state for verdict in mine]) if mine else UNKNOWN.value
         decided_by = next((verdict for verdict in mine if verdict.memory.state == state), None)
-        found.append(RegionVerdict(region, state, decided_by, newest.get(region)))
+        told_by = newest.get(region)
+        sampled_at = told_by.sampled_at if told_by is not None else None
+        found.append(RegionVerdict(region, state, decided_by, sampled_at))
     return found
 
 
-def newest_samples(clusters: Sequence[ClusterSeen]) -> dict[str, float]:
-    """Return region -> newest scrape of any of its clusters: one dead cluster hides no other."""
-    newest: dict[str, float] = {}
+def newest_samples(clusters: Sequence[ClusterSeen]) -> dict[str, ClusterSeen]:
+    """Return region -> its cluster with the newest scrape: one dead cluster hides no other."""
+    newest: dict[str, ClusterSeen] = {}
     for cluster in clusters:
-        if cluster.region and cluster.sampled_at is not None:
-            newest[cluster.region] = max(newest.get(cluster.region, 0.0), cluster.sampled_at)
+        if not cluster.region or cluster.sampled_at is None:
+            continue
+        best = newest.get(cluster.region)
+        if best is None or cluster.sampled_at > (best.sampled_at or 0.0):
+            newest[cluster.region] = cluster
     return newest
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from fleet_portal.common.text import N_
@@ -121,6 +122,11 @@ class Memory:
             "flapped_at": self.flapped_at,
             "seen_at": self.seen_at,
         }
+
+
+def moment(epoch: float) -> datetime:
+    """Return epoch seconds as a time with a zone."""
+    return datetime.fromtimestamp(epoch, UTC)
 
 
 def advance(memory: Memory, evidence: Evidence, limits: Thresholds, now: float) -> Memory:

@@ -12,6 +12,7 @@ Nothing here reads a clock, a database or a cluster.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -172,20 +173,16 @@ def findings_for(service: Service, here: Site, sites: Sequence[Site]) -> list[Fi
 def _weights(members: Sequence[Site]) -> dict[str, int]:
     """Share a tier among its clusters by ready Pods, in powers of two.
 
-    Rounding keeps the objects still while Pods come and go: only a doubling makes a new revision.
-    The weight of a cluster is split among its gateways, so each is a multiple of their number.
+    Rounding keeps the objects still while Pods come and go: only a doubling makes a new revision,
+    and none at all where a tier is one cluster. The weight of a cluster is split among its
+    gateways, so each is a multiple of their number.
     """
+    multiple = math.lcm(*(len(site.gateways) for site in members))
+    if len(members) == 1:
+        return {members[0].cluster: multiple}
     return {
-        site.cluster: max(1, 1 << (max(site.ready, 1).bit_length() - 1)) * _lcm(members)
-        for site in members
+        site.cluster: (1 << (max(site.ready, 1).bit_length() - 1)) * multiple for site in members
     }
-
-
-def _lcm(members: Sequence[Site]) -> int:
-    product = 1
-    for count in {len(site.gateways) for site in members}:
-        product *= count
-    return product
 
 
 def _meta(service: Service, name: str) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+import pytest
+
 from mesh.domain.plan import (
     ClusterSeen,
     PlacementSeen,
@@ -5,6 +7,7 @@ from mesh.domain.plan import (
     newest_samples,
     plan_regions,
     plan_states,
+    stale_after,
 )
 from mesh.domain.states import Memory
 from mesh.domain.traffic import Measured, Rates
@@ -43,7 +46,7 @@ def test_a_blind_cluster_makes_only_its_own_region_unknown():
 
 def test_one_dead_cluster_hides_no_other_of_its_region():
     clusters = [*CLUSTERS, ClusterSeen("eu-2", "eu", None)]
-    assert newest_samples(clusters)["eu"] == NOW - 1
+    assert newest_samples(clusters)["eu"].name == "eu-1"
     assert states(clusters, orders())["eu"] == "healthy"
 
 
@@ -71,3 +74,13 @@ def test_a_region_takes_state_and_cause_from_its_worst_service():
 def test_a_region_without_services_is_unknown():
     regions = plan_regions(CLUSTERS, [])
     assert {(region.state, region.decided_by) for region in regions} == {("unknown", None)}
+
+
+@pytest.mark.parametrize(("tick", "scrape", "expected"), [(2, 1, 10), (5, 1, 15), (5, 15, 37.5)])
+def test_numbers_are_old_after_three_turns_or_missed_scrapes(tick, scrape, expected):
+    assert stale_after(tick, scrape) == expected
+
+
+def test_each_cluster_has_its_own_measure_of_old():
+    clusters = [ClusterSeen("eu-1", "eu", NOW - 20, 37.5), ClusterSeen("us-1", "us", NOW - 20, 10)]
+    assert states(clusters, orders()) == {"eu": "healthy", "us": "unknown"}

@@ -114,10 +114,16 @@ def test_regions_that_the_order_does_not_name_follow_by_name():
 
 def test_weights_change_only_when_ready_pods_double():
     def weight(ready):
-        remote = site("b", "us", ready=ready)
-        return of_kind(objects_for(ORDERS, A, [A, remote]), "WorkloadEntry")[0]["spec"]["weight"]
+        members = [site("b", "us", ready=ready), site("c", "us", ready=1)]
+        entries = of_kind(objects_for(ORDERS, A, [A, *members]), "WorkloadEntry")
+        return entries[0]["spec"]["weight"]
 
     assert [weight(ready) for ready in (0, 1, 2, 3, 4, 7, 8)] == [1, 1, 2, 2, 4, 4, 8]
+
+
+def test_a_tier_of_one_cluster_never_changes_its_weight():
+    entries = of_kind(objects_for(ORDERS, A, [A, site("b", "us", ready=64)]), "WorkloadEntry")
+    assert entries[0]["spec"]["weight"] == 1
 
 
 def test_the_weight_of_a_cluster_is_split_among_its_gateways():
