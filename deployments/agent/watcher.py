@@ -179,11 +179,14 @@ class Watcher:
             }
             watch.objects = found | answered
             watch.version = seen.resource_version
-            self._settle(watch, Sight.WATCHING, "")
+            if watch.sight is not Sight.LISTING:  # that ends when something comes by watch
+                self._settle(watch, Sight.WATCHING, "")
         else:
             name = seen.object["metadata"]["name"]
             names = {name}
             watch.version = seen.resource_version
+            if watch.sight is Sight.LISTING:
+                self._settle(watch, Sight.WATCHING, "")
             known = watch.objects.get(name)
             if known is not None and is_after(version_of(known), seen.resource_version):
                 return  # a call answered with something newer, its own event is on the way
@@ -202,8 +205,10 @@ class Watcher:
             watch.objects = {}
             self._settle(watch, Sight.NO_KIND, error.message)
         elif isinstance(error, _REFUSALS) and listed:
+            # Soon at first: a right withdrawn while the watch was open is often all rights.
+            first = watch.sight is not Sight.LISTING
             self._settle(watch, Sight.LISTING, error.message)
-            return LIST_EACH_SECONDS
+            return FIRST_WAIT if first else LIST_EACH_SECONDS
         elif isinstance(error, _REFUSALS):
             self._settle(watch, Sight.REFUSED, error.message)
         elif listed:
