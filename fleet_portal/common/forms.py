@@ -30,7 +30,7 @@ class LoginForm(AuthenticationForm):
 
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": _("Login and password don't match. Both know capital letters."),
+        "invalid_login": _("Login and password don't match. Look at capital letters."),
         "too_many": _("Too many failed attempts: wait 15 minutes, then try again."),
     }
 

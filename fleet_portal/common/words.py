@@ -11,7 +11,7 @@ OUTCOMES = Statuses(
 
 # Read after the actor's name: "ada gave a role".
 ACTIONS = {
-    "person.login": N_("logged in"),
+    "person.login": N_("login of"),
     "person.create": N_("created the person"),
     "person.change": N_("changed the person"),
     "person.activate": N_("activated the person"),

@@ -43,7 +43,7 @@ def test_activity_leaves_logins_out() -> None:
     record(ada, "cluster.rename", name="eu-1")
     html = activity.render(access_of(ada))
     assert "eu-1" in html
-    assert "logged in" not in html
+    assert "login of" not in html
 
 
 def test_names_are_escaped() -> None:
