@@ -7,8 +7,10 @@ class ClustersConfig(AppConfig):
     verbose_name = _("Clusters")
 
     def ready(self) -> None:
-        from clusters import actions, fragments, receivers, reports  # noqa: F401 - they register
+        from clusters import actions, fragments, receivers, reports, words  # noqa: F401
+        from fleet_portal.common.words import ACTIONS
 
+        ACTIONS.update(words.ACTIONS)
         reports.register("api", actions.record_api)
         reports.register("nodes", actions.record_nodes)
         reports.register("usage", actions.record_usage)

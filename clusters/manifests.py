@@ -49,9 +49,7 @@ def manifest_input(cluster: Cluster, token: str = "") -> ManifestInput:
         prometheus = Prometheus(
             cluster.prometheus_namespace, cluster.prometheus_service, cluster.prometheus_port
         )
-    scopes = [
-        (scope.project.slug, tuple(scope.namespaces)) for scope in queries.scopes_of(cluster)
-    ]
+    scopes = [(scope.project.slug, tuple(scope.namespaces)) for scope in queries.scopes_of(cluster)]
     return ManifestInput(
         cluster=cluster.name,
         url=settings.FLEET_PUBLIC_URL,

@@ -45,6 +45,7 @@ SORTS = {
     "version": "server_version",
     "mode": "mode",
     "seen": "last_frame_at",
+    "joined": "joined_at",
 }
 
 
@@ -152,6 +153,11 @@ def regions_visible_to(access: Access) -> QuerySet[Region]:
     if access.project_ids(Role.VIEWER) is None:
         return Region.objects.all()
     return Region.objects.filter(clusters__in=clusters_visible_to(access)).distinct()
+
+
+def among(path: str, clusters: QuerySet[Cluster]) -> Q:
+    """Return the filter that the relation at `path` leads to one of `clusters`."""
+    return Q(**{f"{path}__in": clusters})
 
 
 # Totals.

@@ -5,10 +5,12 @@ Callers have judged access; actions judge whether the thing can be done at all, 
 """
 
 from clusters.actions.changing import (
+    all_or_nothing,
     confirm_names,
     move_region,
     remove_cluster,
     rename_cluster,
+    save_region,
     set_labels,
     set_production,
     set_scope,
@@ -40,6 +42,7 @@ __all__ = [
     "Enrolment",
     "EnrolmentRefused",
     "Join",
+    "all_or_nothing",
     "confirm_names",
     "drop_expired",
     "enroll_agent",
@@ -59,6 +62,7 @@ __all__ = [
     "remove_cluster",
     "rename_cluster",
     "renew_certificate",
+    "save_region",
     "set_labels",
     "set_production",
     "set_scope",

@@ -1,6 +1,7 @@
 """What people change about a cluster that is there: name, region, labels, scopes; its removal."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -10,7 +11,7 @@ from clusters import queries
 from clusters.actions import checks
 from clusters.actions.events import add_event, tell_after_commit
 from clusters.domain.leftovers import leftover_commands
-from clusters.models import Cluster, ProjectScope
+from clusters.models import Cluster, ProjectScope, Region
 from fleet_portal.common import audit
 from fleet_portal.common.errors import ActionRefused
 from fleet_portal.common.live.topics import announce
@@ -18,6 +19,11 @@ from fleet_portal.common.models import Project, User
 
 Actor = User | str | None
 RECONNECT = 4000  # not a refusal: the agent comes back at once and learns its new name
+
+
+def all_or_nothing() -> AbstractContextManager[None]:
+    """Let several actions be one: a refusal undoes those before it."""
+    return transaction.atomic()
 
 
 def rename_cluster(cluster: Cluster, name: str, actor: Actor) -> None:
@@ -54,6 +60,14 @@ def move_region(cluster: Cluster, region: str, actor: Actor) -> None:
     audit.record(actor, "cluster.move", cluster, detail={"from": before, "to": region})
     announce("cluster", cluster.pk, members=True)
     announce("region", target.pk if target else "", members=True)
+
+
+@transaction.atomic
+def save_region(region: Region, actor: Actor) -> None:
+    """Keep a region as it was filled in."""
+    region.save()
+    audit.record(actor, "region.save", region, detail={"label": region.label})
+    announce("region", region.pk, members=True)
 
 
 @transaction.atomic

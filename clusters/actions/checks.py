@@ -13,6 +13,9 @@ from clusters.domain.scopes import ScopeInvalid, check_namespaces
 from clusters.models import NAME, Cluster, Region
 from fleet_portal.common.errors import ActionRefused
 
+# Would hide behind an address of the portal's own pages.
+RESERVED_NAMES = frozenset({"new"})
+
 _PROMETHEUS = re.compile(
     r"(?P<namespace>[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)"
     r"/(?P<service>[a-z]([a-z0-9-]{0,61}[a-z0-9])?):(?P<port>[0-9]{1,5})",
@@ -33,6 +36,9 @@ def free_name(name: str, but: Cluster | None = None) -> str:
             % {"name": shown(name)},
             "name",
         ) from None
+    if name in RESERVED_NAMES:
+        sentence = _("“%(name)s” is a page of the portal: choose another name for the cluster.")
+        raise ActionRefused(sentence % {"name": name}, "name")
     taken = Cluster.objects.filter(name=name)
     if but is not None:
         taken = taken.exclude(pk=but.pk)

@@ -8,7 +8,7 @@ holds; when it stops speaking itself, a row that calls itself connected ages int
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from clusters.domain.statuses import API_UNREACHABLE, CONNECTED, LOST, PENDING, SILENT
+from clusters.domain.statuses import API_UNREACHABLE, AWAY, CONNECTED, LOST, PENDING, SILENT
 
 SILENT_AFTER = timedelta(seconds=15)
 LOST_AFTER = timedelta(seconds=60)
@@ -40,6 +40,11 @@ class Liveness:
     def is_there(self) -> bool:
         """Tell whether the cluster's API can be asked now."""
         return self.status == CONNECTED
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether the agent itself is not heard."""
+        return self.status in AWAY
 
 
 def judge_liveness(facts: TunnelFacts, now: datetime) -> Liveness:
