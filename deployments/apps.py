@@ -7,6 +7,8 @@ class DeploymentsConfig(AppConfig):
     verbose_name = _("Applications and rollouts")
 
     def ready(self) -> None:
-        from deployments import actions, fragments  # noqa: F401 - registers the fragments
+        from deployments import actions, fragments, words  # noqa: F401 - registers the fragments
+        from fleet_portal.common.words import ACTIONS
 
+        ACTIONS.update(words.ACTIONS)
         actions.register_reports()

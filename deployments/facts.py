@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from clusters.domain.statuses import CONNECTED
+from django.utils import timezone
+
+from clusters.domain.liveness import judge_liveness
 from clusters.models import Cluster, ProjectScope
 from deployments.domain import overrides as override_rules
 from deployments.domain.placement import ClusterFacts, read_selection
@@ -47,14 +49,12 @@ def override_facts(rows: Iterable[Override]) -> list[override_rules.Override]:
 
 def is_reachable(cluster: Cluster) -> bool:
     """Say whether the cluster's agent answers and reaches its API server."""
-    return cluster.tunnel_state == CONNECTED and cluster.api_reachable is not False
+    return judge_liveness(cluster.tunnel_facts, timezone.now()).is_there
 
 
 def away_since(cluster: Cluster) -> datetime | None:
     """Return since when the cluster can't be told anything."""
-    if cluster.tunnel_state == CONNECTED:
-        return cluster.api_since
-    return cluster.away_since
+    return judge_liveness(cluster.tunnel_facts, timezone.now()).since
 
 
 def rollout_facts(rollout: Rollout) -> RolloutFacts:

@@ -270,3 +270,21 @@ def _flatten(document: Any, number: int, lists: int = 0) -> list[KubeObject]:
             item = {"apiVersion": document.get("apiVersion"), "kind": kind[:-4], **item}
         objects += _flatten(item, number, lists + 1)
     return objects
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: Any, text: str) -> Any:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar(_TAG + "str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(obj: Any) -> str:
+    """Return an object as YAML for people: sorted keys, no aliases, text blocks for long text."""
+    return str(yaml.dump(obj, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=1000))
