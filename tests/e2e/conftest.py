@@ -13,6 +13,7 @@ from tests.real.fixtures import (
     control_planes,
     make_namespace,
     pytest_runtest_makereport,
+    pytest_runtest_setup,
     real_cluster,
     real_namespace,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "control_planes",
     "make_namespace",
     "pytest_runtest_makereport",
+    "pytest_runtest_setup",
     "real_cluster",
     "real_namespace",
 ]

@@ -34,7 +34,7 @@ def server() -> Iterator[HealthServer]:
 def ask(server: HealthServer, path: str) -> tuple[int, str]:
     host, port = server.address
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}{path}") as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{host}:{port}{path}") as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
