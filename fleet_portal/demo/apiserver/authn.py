@@ -14,7 +14,7 @@ from fleet_portal.demo.apiserver.kinds import BY_KIND
 from fleet_portal.demo.apiserver.store import Object, Store
 
 ACCOUNTS = BY_KIND["", "ServiceAccount"]
-ISSUER = "https://kubernetes.default.svc"
+ISSUER = "https://kubernetes.default.svc.cluster.local"
 AUTHENTICATED = "system:authenticated"
 MASTERS = "system:masters"
 

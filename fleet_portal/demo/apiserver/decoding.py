@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from fleet_portal.demo.apiserver.errors import ApiError, bad_request
-from fleet_portal.demo.apiserver.kinds import ResourceType
+from fleet_portal.demo.apiserver.errors import ApiError, bad_request, untyped
+from fleet_portal.demo.apiserver.kinds import BY_KIND, ResourceType
 from fleet_portal.demo.apiserver.schemas import Type, type_of_resource
 
 
@@ -51,31 +51,60 @@ def decode(resource: ResourceType, sent: Any) -> dict[str, Any]:
     if kind is None and version is None:
         sent = {"kind": resource.kind, "apiVersion": resource.api_version, **sent}
     elif (kind, version) != (resource.kind, resource.api_version):
-        raise bad_request(
-            f"{kind} in version {version!r} cannot be handled as a {resource.kind}: "
-            f"expected {resource.kind} of {resource.api_version}"
-        )
+        raise bad_request(_wrong_kind(resource, kind, version))
     sent.setdefault("metadata", {})
-    wrong = next(_wrong_types(type_of_resource(resource), sent, ""), None)
-    if wrong:
-        raise bad_request(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-            f"{resource.kind}: {wrong}"
-        )
     return dict(sent)
 
 
+def _wrong_kind(resource: ResourceType, kind: Any, version: Any) -> str:
+    if BY_KIND.get((str(version).rpartition("/")[0], kind)) and version != resource.api_version:
+        return (
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    return (
+        f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+        f'no kind "{kind}" is registered for version "{version}" in scheme "simulated"'
+    )
+
+
+def check_types(resource: ResourceType, obj: dict[str, Any]) -> None:
+    """Raise ApiError 400 for a value of another type than its field's, as a Go decoder does."""
+    for path, expected, value in _wrong_types(type_of_resource(resource), obj, ""):
+        found = _JSON_NAMES.get(type(value), "number")
+        where, wanted = path.lstrip("."), _GO_NAMES.get(expected, expected)
+        raise bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a '
+            f"{resource.kind}: json: cannot unmarshal {found} into Go struct field {where} of "
+            f"type {wanted}"
+        )
+
+
+def check_applied(resource: ResourceType, obj: dict[str, Any]) -> None:
+    """Raise ApiError 500, as server-side apply does, for what does not fit the schema."""
+    kind = type_of_resource(resource)
+    says = [f".{path}: field not declared in schema" for path in unknown_fields(kind, obj)]
+    for path, expected, value in _wrong_types(kind, obj, ""):
+        wanted = _SCHEMA_NAMES.get(expected, expected)
+        says.append(f"{path}: expected {wanted}, got {_JSON_NAMES.get(type(value), 'number')}")
+    if says:
+        raise untyped(resource.api_version, resource.kind, obj["metadata"], says[0])
+
+
 _JSON_NAMES = {str: "string", bool: "bool", dict: "object", list: "array", int: "number"}
-_GO_NAMES = {"integer": "int32", "boolean": "bool", "string": "string", "number": "float64"}
+_GO_NAMES = {"integer": "int32", "boolean": "bool", "number": "float64"}
+_SCHEMA_NAMES = {
+    "integer": "numeric (int or float)",
+    "number": "numeric (int or float)",
+    "[]": "list",
+}
 
 
-def _wrong_types(kind: Type, value: Any, path: str) -> Iterator[str]:
-    """Yield what a Go decoder says of values that don't fit their fields."""
+def _wrong_types(kind: Type, value: Any, path: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield (path, type it should have, value) of values that don't fit their fields."""
     expected = _unfitting(kind, value)
     if expected:
-        found = _JSON_NAMES.get(type(value), "number")
-        where = path.lstrip(".")
-        yield (f"json: cannot unmarshal {found} into Go struct field {where} of type {expected}")
+        yield path, expected, value
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _wrong_types(kind.child(name), inner, f"{path}.{name}")
@@ -99,7 +128,7 @@ def _unfitting(kind: Type, value: Any) -> str:
         and value == int(value),
         "number": isinstance(value, (int, float)) and not isinstance(value, bool),
     }.get(kind.scalar, isinstance(value, (str, int, float)))
-    return "" if fits else _GO_NAMES.get(kind.scalar, kind.scalar)
+    return "" if fits else kind.scalar
 
 
 def unknown_fields(kind: Type, value: Any, path: str = "") -> Iterator[str]:

@@ -58,6 +58,8 @@ def _stateful_set(obj: Object) -> None:
 
 
 def _daemon_set(obj: Object) -> None:
+    notes = obj["metadata"].setdefault("annotations", {})
+    notes.setdefault("deprecated.daemonset.template.generation", "1")
     spec = obj.setdefault("spec", {})
     spec.setdefault("revisionHistoryLimit", 10)
     strategy = spec.setdefault("updateStrategy", {})
@@ -234,7 +236,17 @@ def _place_account(pod: Object) -> None:
     spec.setdefault("serviceAccount", spec["serviceAccountName"])
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     spec.setdefault("priority", 0)
+    spec.setdefault("tolerations", [_toleration("not-ready"), _toleration("unreachable")])
     pod["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
+
+
+def _toleration(condition: str) -> Object:
+    return {
+        "effect": "NoExecute",
+        "key": f"node.kubernetes.io/{condition}",
+        "operator": "Exists",
+        "tolerationSeconds": 300,
+    }
 
 
 def _quality(spec: Object) -> str:
@@ -262,3 +274,4 @@ def _job_selector(job: Object) -> None:
     job["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
     template = job["spec"]["template"].setdefault("metadata", {})
     template["labels"] = {**template.get("labels", {}), **labels}
+    job["metadata"].setdefault("labels", template["labels"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,7 @@ class ApiError(Exception):
     code: int
     reason: str
     message: str
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         return self.message
@@ -32,7 +32,7 @@ class ApiError(Exception):
         }
         if self.reason:
             body["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             body["details"] = self.details
         return body | {"code": self.code}
 
@@ -58,7 +58,7 @@ def not_found(resource: ResourceType, name: str) -> ApiError:
 
 def no_such_path() -> ApiError:
     message = "the server could not find the requested resource"
-    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message)
+    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message, {})
 
 
 def already_exists(resource: ResourceType, name: str) -> ApiError:
@@ -105,6 +105,13 @@ def apply_conflict(causes: list[tuple[str, str]]) -> ApiError:
 
 def bad_request(message: str) -> ApiError:
     return ApiError(HTTPStatus.BAD_REQUEST, "BadRequest", message)
+
+
+def untyped(api_version: str, kind: str, metadata: dict[str, Any], why: str) -> ApiError:
+    """Return what server-side apply says of an object that does not fit its schema."""
+    name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    message = f"failed to create typed patch object ({name}; {api_version}, Kind={kind}): {why}"
+    return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "", message)
 
 
 def internal(message: str) -> ApiError:

@@ -9,12 +9,20 @@ from aiohttp import web
 
 from fleet_portal.demo.apiserver import errors, reviews
 from fleet_portal.demo.apiserver.authn import Tokens, User
-from fleet_portal.demo.apiserver.decoding import check_fields, decode, parse, without_unknown
+from fleet_portal.demo.apiserver.decoding import (
+    check_applied,
+    check_fields,
+    check_types,
+    decode,
+    parse,
+    without_unknown,
+)
+from fleet_portal.demo.apiserver.managers import Writer, record_update
 from fleet_portal.demo.apiserver.objects import Deletion, Objects
 from fleet_portal.demo.apiserver.patches import json_patch, merge_patch, strategic_patch
 from fleet_portal.demo.apiserver.rbac import Authorizer
 from fleet_portal.demo.apiserver.requests import RequestInfo
-from fleet_portal.demo.apiserver.schemas import type_of, type_of_resource
+from fleet_portal.demo.apiserver.schemas import Type, type_of, type_of_resource
 from fleet_portal.demo.apiserver.selectors import both, field_matcher, label_matcher
 from fleet_portal.demo.apiserver.store import Object, Store
 
@@ -23,6 +31,7 @@ _MERGE = "application/merge-patch+json"
 _JSON = "application/json-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _SCALE = type_of("autoscaling", "v1", "Scale")
+_TOKEN = type_of("authentication.k8s.io", "v1", "TokenRequest")
 
 
 @dataclass(slots=True)
@@ -79,17 +88,28 @@ class Handlers:
         if info.subresource == "token":
             body = call.sent() or {}
             args = (self._store, self._tokens, info.namespace, info.name, body)
-            return Outcome(reviews.token_request(*args), 201)
+            answer = reviews.token_request(*args)
+            return Outcome(self._owned(call, _TOKEN, answer, body, "token"), 201)
         if info.subresource == "eviction":
             self._objects.delete(info.resource, info.namespace, info.name, dry_run=call.dry_run)
             return Outcome(_success({}), 201)
         if info.resource.verbs == ("create",):
             body = decode(info.resource, call.sent())
             answer = reviews.review(info.resource.kind, body, call.user, self._authorizer)
-            return Outcome(answer, 201)
+            kind = type_of_resource(info.resource)
+            return Outcome(self._owned(call, kind, answer, body), 201)
         handler = getattr(self, f"_{info.verb}")
         outcome: Outcome = handler(call)
         return outcome
+
+    def _owned(
+        self, call: Call, kind: Type, answer: Object, sent: Object, subresource: str = ""
+    ) -> Object:
+        """Return an answer that is never stored, with owners as if it were."""
+        writer = Writer(call.manager, answer["apiVersion"], self._objects.now(), subresource)
+        spec = {"metadata": {}, **({"spec": sent["spec"]} if sent.get("spec") else {})}
+        noted = record_update(kind, None, spec, writer)["metadata"]
+        return {**answer, "metadata": {**answer["metadata"], **noted}}
 
     def _get(self, call: Call) -> Outcome:
         info = call.info
@@ -117,13 +137,14 @@ class Handlers:
                 "kind": f"{info.resource.kind}List",
                 "apiVersion": info.resource.api_version,
                 "metadata": metadata,
-                "items": objects,
+                "items": objects if info.resource.is_custom else [_untyped(o) for o in objects],
             }
         )
 
     def _decoded(self, call: Call, sent: Any) -> tuple[Object, list[str]]:
         resource = call.info.resource
         obj = _located(call.info, decode(resource, sent))
+        check_types(resource, obj)
         warnings = check_fields(resource, obj, call.query.get("fieldValidation", "Warn"))
         return without_unknown(type_of_resource(resource), obj), warnings
 
@@ -165,17 +186,11 @@ class Handlers:
         resource = call.info.resource
         if not call.query.get("fieldManager"):
             raise _manager_required()
-        obj = _located(call.info, decode(resource, call.sent()))
-        if obj["metadata"].get("managedFields") is not None:
+        decoded = decode(resource, call.sent())
+        if decoded["metadata"].get("managedFields") is not None:
             raise errors.bad_request("metadata.managedFields must be nil")
-        unknown = check_fields(resource, obj, call.query.get("fieldValidation", "Warn"))
-        if unknown:
-            path = unknown[0].removeprefix('unknown field "').rstrip('"')
-            name = f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
-            raise errors.internal(
-                f"failed to create typed patch object ({name}; {resource.api_version}, "
-                f"Kind={resource.kind}): .{path}: field not declared in schema"
-            )
+        check_applied(resource, decoded)
+        obj = _located(call.info, decoded)
         made, new = self._objects.apply(
             resource,
             obj,
@@ -253,6 +268,11 @@ class Handlers:
         )
 
 
+def _untyped(obj: Object) -> Object:
+    """Return an object as it stands in a list of built-in kinds: without kind and version."""
+    return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+
+
 def scale_of(obj: Object) -> Object:
     """Return the Scale view of a workload."""
     metadata = obj["metadata"]
@@ -280,9 +300,11 @@ def _patched(call: Call, live: Object, kind: Any) -> Any:
         return json_patch(live, patch)
     if call.media_type == _MERGE:
         return merge_patch(live, patch)
-    if call.media_type == _STRATEGIC and not call.info.resource.group.endswith("istio.io"):
+    custom = call.info.resource.is_custom
+    if call.media_type == _STRATEGIC and not custom:
         return strategic_patch(kind, live, patch)
-    raise errors.unsupported_media_type(call.media_type, [_JSON, _MERGE, _STRATEGIC, APPLY])
+    accepted = [_JSON, _MERGE, APPLY] if custom else [_JSON, _MERGE, _STRATEGIC, APPLY]
+    raise errors.unsupported_media_type(call.media_type, accepted)
 
 
 def _located(info: RequestInfo, obj: Object) -> Object:

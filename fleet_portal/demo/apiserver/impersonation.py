@@ -40,12 +40,27 @@ def requested_user(headers: list[tuple[str, str]]) -> User | None:
             extra.setdefault(unquote(key.lower()[len(_EXTRA) :]), []).append(value)
     if not name:
         if uid or groups or extra:
-            raise bad_request("requested impersonation without impersonating a user")
+            raise bad_request(_nobody(uid, groups, extra))
         return None
     account = account_of(name)
     if account and not groups:
         groups = list(account_groups(account[0]))
     return User(name, tuple(groups), uid, extra)
+
+
+def _nobody(uid: str, groups: list[str], extra: dict[str, list[str]]) -> str:
+    """Return the sentence about a request that names no user, with its Go values."""
+
+    def listed(values: list[str]) -> str:
+        inner = ", ".join(f'"{value}"' for value in values)
+        return f"[]string{{{inner}}}" if values else "[]string(nil)"
+
+    extras = ", ".join(f'"{key}":{listed(values)}' for key, values in sorted(extra.items()))
+    shown = f"map[string][]string{{{extras}}}" if extra else "map[string][]string(nil)"
+    return (
+        f'requested &user.DefaultInfo{{Name:"", UID:"{uid}", Groups:{listed(groups)}, '
+        f"Extra:{shown}}} without impersonating a user name"
+    )
 
 
 def impersonate(authorizer: Authorizer, asker: User, wanted: User, ask: Ask) -> User:

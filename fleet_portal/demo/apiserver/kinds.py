@@ -50,6 +50,11 @@ class ResourceType:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
+    def is_custom(self) -> bool:
+        """Return whether a real cluster has it by a CustomResourceDefinition."""
+        return self.group.endswith(".istio.io")
+
+    @property
     def root(self) -> str:
         """Return the path of its group and version, without a trailing slash."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

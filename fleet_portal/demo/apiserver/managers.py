@@ -285,8 +285,6 @@ def _described(key: ManagerKey, owned: Owned) -> str:
         text += f' with subresource "{key.subresource}"'
     if key.operation == "Update":
         text += f" using {owned.api_version}"
-        if owned.time:
-            text += f" at {owned.time}"
     return text
 
 

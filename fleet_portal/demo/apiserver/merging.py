@@ -144,7 +144,10 @@ def _pairs(kind: Type, before: Any, after: Any) -> Iterator[tuple[str, Type, Any
 def _members(kind: Type, value: Any) -> dict[str, tuple[Type, Any]]:
     shape = _descends(kind, value)
     if shape == "map":
-        return {field_element(name): (kind.child(name), v) for name, v in value.items()}
+        members = {field_element(name): (kind.child(name), v) for name, v in value.items()}
+        for name, empty in kind.always_there().items():
+            members.setdefault(field_element(name), (kind.child(name), empty))
+        return members
     if shape == "list":
         return {element: (of, item) for element, of, item in _items(kind, value)}
     return {}

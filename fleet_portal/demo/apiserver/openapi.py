@@ -12,6 +12,7 @@ from fleet_portal.demo.apiserver.record import references
 from fleet_portal.demo.apiserver.schemas import raw_schemas, schema_name
 
 Object = dict[str, Any]
+VERSION_2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _QUERY = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
 _METHODS = {
     "get": "get", "list": "get", "create": "post", "update": "put", "patch": "patch",
@@ -49,6 +50,19 @@ def index() -> Object:
             path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest(path)}"} for path in paths
         }
     }
+
+
+def version_2() -> bytes:
+    """Return an OpenAPI v2 document that declares nothing, as the protobuf kubectl asks for.
+
+    kubectl reads it for objects of kind List alone, and skips what it does not declare. Fields:
+    1 swagger, 2 info (1 title, 2 version); each is a tag, a length and the bytes.
+    """
+
+    def text(number: int, value: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(value)]) + value
+
+    return text(1, b"2.0") + text(2, text(1, b"Kubernetes") + text(2, b"simulated"))
 
 
 def _document(group: str, version: str) -> Object:

@@ -35,8 +35,8 @@ def json_patch(target: Any, operations: Any) -> Any:
     except jsonpatch.InvalidJsonPatch as error:
         raise bad_request(f"error decoding patch: {error}") from error
     except jsonpatch.JsonPatchException as error:
-        text = f"the server rejected our request due to an error in our request: {error}"
-        raise ApiError(422, "Invalid", text) from error
+        text = "the server rejected our request due to an error in our request"
+        raise ApiError(422, "Invalid", text, {}) from error
 
 
 def strategic_patch(kind: Type, target: Any, patch: Any) -> Any:

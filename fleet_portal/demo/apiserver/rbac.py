@@ -33,7 +33,7 @@ class Ask:
         """Return the 403 a real API server gives for this question."""
         if self.path:
             why = f'User "{user.name}" cannot {self.verb} path "{self.path}"'
-            return ApiError(403, "Forbidden", f"forbidden: {why}")
+            return ApiError(403, "Forbidden", f"forbidden: {why}", {})
         where = f'in the namespace "{self.namespace}"' if self.namespace else "at the cluster scope"
         why = (
             f'User "{user.name}" cannot {self.verb} resource "{self.resource}" '

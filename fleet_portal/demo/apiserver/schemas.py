@@ -41,6 +41,7 @@ class Type:
     open_ended: bool = False
     raw: dict[str, Any] = field(default_factory=dict)
     _element: Type | None = None
+    _always: dict[str, Any] | None = None
     _fields: dict[str, Type] = field(default_factory=dict)
 
     @property
@@ -67,6 +68,22 @@ class Type:
 
     def field_names(self) -> Iterator[str]:
         return iter(self.raw.get("properties", {}))
+
+    def always_there(self) -> dict[str, Any]:
+        """Return the fields that are present wherever this struct is, with their empty value.
+
+        In Go these are structs that are no pointers, and lists that are not optional.
+        """
+        if self._always is None:
+            properties, required = self.raw.get("properties", {}), self.raw.get("required", ())
+            structs: dict[str, Any] = {
+                n: {} for n, p in properties.items() if p.get("default") == {}
+            }
+            lists: dict[str, Any] = {
+                n: [] for n in required if properties.get(n, {}).get("type") == "array"
+            }
+            self._always = lists | structs
+        return self._always
 
     def child(self, name: str) -> Type:
         """Return the type below a key, whatever the shape; unknown fields are of any type."""

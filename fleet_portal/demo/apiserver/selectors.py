@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clusters.domain.objects import parse_selector, requirements_of, selects
-from fleet_portal.demo.apiserver.errors import bad_request
+from fleet_portal.demo.apiserver.errors import ApiError, bad_request
 from fleet_portal.demo.apiserver.kinds import ResourceType
 
 Matcher = Callable[[dict[str, Any]], bool]
@@ -53,13 +53,21 @@ def field_matcher(resource: ResourceType, text: str) -> Matcher | None:
         if match is None:
             raise bad_request(f"invalid selector: {text!r}; can't understand {part!r}")
         if match[1] not in allowed:
-            raise bad_request(f"field label not supported: {match[1]}")
+            raise _unknown_field(resource, match[1])
         conditions.append((match[1].split("."), match[2] != "!=", match[3]))
 
     def matches(obj: dict[str, Any]) -> bool:
         return all((_text_at(obj, path) == value) is wanted for path, wanted, value in conditions)
 
     return matches
+
+
+def _unknown_field(resource: ResourceType, name: str) -> ApiError:
+    if resource.plural in _FIELDS:
+        return bad_request(f"field label not supported: {name}")
+    return bad_request(
+        f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    )
 
 
 def _text_at(obj: dict[str, Any], path: list[str]) -> str:

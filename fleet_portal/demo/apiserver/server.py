@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 import uuid
@@ -72,13 +73,17 @@ class ApiServer:
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
         self.port = 0
+        self._watches: set[asyncio.Task[Any]] = set()
         _bootstrap(objects)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen and return the address, `https://127.0.0.1:PORT`."""
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        # A watch waits for changes, not for its client: it must end when the client goes.
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port or self.port, ssl_context=self._tls)
         await site.start()
@@ -87,6 +92,8 @@ class ApiServer:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     async def stop(self) -> None:
+        for task in list(self._watches):
+            task.cancel()
         if self._session:
             await self._session.close()
         if self._runner:
@@ -157,9 +164,15 @@ class ApiServer:
         response = web.StreamResponse(headers=headers)
         response.content_type = "application/json"
         await response.prepare(request)
-        with contextlib.suppress(ConnectionError):
-            await stream(self._store, order, response)
-            await response.write_eof()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler always runs in a task
+        self._watches.add(task)
+        try:
+            with contextlib.suppress(ConnectionError):
+                await stream(self._store, order, response)
+                await response.write_eof()
+        finally:
+            self._watches.discard(task)
         return response
 
     def _page(self, request: web.Request, headers: dict[str, str]) -> web.Response:
@@ -169,6 +182,9 @@ class ApiServer:
         if path in ("/api", "/apis") and discovery.wants_aggregated(accept):
             body = discovery.aggregated(core=path == "/api")
             return _json(body, 200, headers, discovery.AGGREGATED)
+        if path == "/openapi/v2":
+            headers["Content-Type"] = openapi.VERSION_2_TYPE
+            return web.Response(body=openapi.version_2(), headers=headers)
         if path.startswith("/openapi/v3/"):
             document = openapi.document(path.removeprefix("/openapi/v3/"))
             if document is not None:

@@ -49,7 +49,12 @@ def event_of(order: WatchOrder, change: Change) -> tuple[str, Object] | None:
     before = order.accepts(change.before)
     if now:
         return ("MODIFIED" if before else "ADDED"), change.obj
-    return ("DELETED", change.obj) if before else None
+    if not before or change.before is None:
+        return None
+    # Who selects by labels is told the last state that matched, at the revision of the change.
+    revision = change.obj["metadata"]["resourceVersion"]
+    metadata = {**change.before["metadata"], "resourceVersion": revision}
+    return "DELETED", {**change.before, "metadata": metadata}
 
 
 def opening(store: Store, order: WatchOrder) -> tuple[list[tuple[str, Object]], bool]:

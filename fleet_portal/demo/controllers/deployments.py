@@ -132,7 +132,7 @@ def _roll(context: Context, deployment: Object, current: Object, others: list[Ob
 def _available(replica_set: Object) -> int:
     """Return how many Pods count as available once a scale-down under way is through."""
     seen: int = replica_set.get("status", {}).get("availableReplicas", 0)
-    return min(seen, replica_set["spec"]["replicas"])
+    return min(seen, int(replica_set["spec"]["replicas"]))
 
 
 def _scale_down(context: Context, sets: list[Object], count: int) -> None:
