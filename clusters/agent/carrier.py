@@ -169,9 +169,7 @@ class Carrier:
         self.session.hello(hello)
         self.flush_soon()
         waited: list[asyncio.Future[Any]] = [self.welcomed, self.ended]
-        await asyncio.wait(
-            waited, timeout=WELCOME_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait(waited, timeout=WELCOME_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not self.welcomed.done():
             self.abort()
             raise ConnectionError("no WELCOME came")

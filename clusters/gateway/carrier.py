@@ -233,8 +233,9 @@ class Carrier(asyncio.Protocol):
 
     def send_data(self, stream: Stream, data: Payload, end: bool) -> bool:
         """Queue bytes of a request; False asks to pause."""
+        more = self.session.send_data(stream, data, end)
         self.flush_soon()
-        return self.session.send_data(stream, data, end)
+        return more
 
     def consumed(self, stream: Stream, count: int) -> None:
         """Give credit back to the agent."""

@@ -478,13 +478,12 @@ class Front(asyncio.Protocol):
     def _go_on(self) -> None:
         if self.transport is None:
             return
-        self._paused_for.discard("body")
+        self.resume_reading("body")
         self.deadline = self.hub.now() + (IDLE_SECONDS if self._head_done else HEAD_SECONDS)
         if self._waiting:
             self.hub.flusher.add(self._begin_waiting)
-        elif self._paused_for:
-            self._paused_for.clear()
-            self.transport.resume_reading()
+        else:
+            self.resume_reading("pipeline")
 
     def _begin_waiting(self) -> None:
         if not self._waiting or self._request is not None or self.transport is None:
