@@ -1,5 +1,6 @@
 import pytest
 
+from deployments.blobs import entries_of
 from deployments.models import Application
 from fleet_portal.common.errors import ActionRefused
 from fleet_portal.common.models import AuditEntry
@@ -135,7 +136,8 @@ def test_the_same_objects_are_not_handed_over_again(orders):
 
 def test_removal_takes_the_routes_away_first(orders):
     actions.unmark(orders, "test")
-    wanted = orders.application.targets.get(cluster__name="eu-1").objects_wanted
+    target = orders.application.targets.get(cluster__name="eu-1")
+    wanted = entries_of([target.desired_digest])[target.desired_digest]
     assert {item["kind"] for item in wanted} == {"ServiceEntry", "WorkloadEntry", "DestinationRule"}
 
 
