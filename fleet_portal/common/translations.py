@@ -35,7 +35,7 @@ _CALLS: dict[str, tuple[int | None, int, int | None]] = {
     "Status": (None, 1, None),
 }
 _CALL_IN_TEMPLATE = re.compile(r"\b(?:_|gettext|ngettext|pgettext|npgettext)\(")
-_PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}|</?[a-z][^>]*>")
+_PLACEHOLDER = re.compile(r"%\(\w+\)[\d.]*[a-z]|%[sd]|\{\w*\}|</?[a-z][^>]*>")
 
 
 @dataclass(frozen=True)

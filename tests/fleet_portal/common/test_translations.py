@@ -75,6 +75,7 @@ def test_a_complete_catalog_has_no_problem() -> None:
     [
         ("Save %(name)s", "保存"),
         ("Save %(name)s", "保存 %(nmae)s"),
+        ("%(size).1f MiB", "%(size)d MiB"),
         ("as of {time}", "截至"),
         ("<strong>now</strong>", "现在"),
     ],
