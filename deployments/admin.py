@@ -1,24 +1,9 @@
 """Read-only: what runs where is changed by pages and REST, which know the rules."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
 from deployments.models import Application, DesiredSet, Override, Revision, Rollout, Target
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Shows rows; changes none."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from fleet_portal.common.admin import ReadOnlyAdmin
 
 
 @admin.register(Application)

@@ -1,38 +1,23 @@
 """The mesh's rows for administrators: to look at, not to change; actions keep rows together."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from fleet_portal.common.admin import ReadOnlyAdmin
 from mesh.models import ClusterMesh, MeshService, StatePeriod
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(MeshService)
-class MeshServiceAdmin(ReadOnly):
+class MeshServiceAdmin(ReadOnlyAdmin):
     list_display = ("namespace", "name", "project", "removing")
     list_filter = ("project",)
 
 
 @admin.register(ClusterMesh)
-class ClusterMeshAdmin(ReadOnly):
+class ClusterMeshAdmin(ReadOnlyAdmin):
     list_display = ("cluster", "network", "asked_at", "sampled_at", "error")
 
 
 @admin.register(StatePeriod)
-class StatePeriodAdmin(ReadOnly):
+class StatePeriodAdmin(ReadOnlyAdmin):
     list_display = ("region", "service", "state", "cause", "started_at", "ended_at")
     list_filter = ("state", "region")

@@ -40,6 +40,19 @@ class PortalAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Do nothing: the action in `save_model` has set related rows as well."""
 
 
+class ReadOnlyAdmin(PortalAdmin):
+    """Rows that administrators may look at; only actions and loops change them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
 def actor_of(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise NotAllowed
@@ -161,22 +174,13 @@ class RoleBindingAdmin(PortalAdmin):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(PortalAdmin):
-    """The audit table, to be read only."""
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """The audit table."""
 
     list_display = ("at", "actor_name", "action", "object_name", "project", "outcome")
     list_filter = ("outcome", "action")
     search_fields = ("actor_name", "object_name")
     list_select_related = ("project",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 # Roles are the portal's own: Django's groups would suggest a second way of giving rights.
