@@ -1,4 +1,6 @@
 // Small controls: copy buttons, the "/" key, themes, menus, focus on a refused form.
+const FILTERS = "[data-filter], .filter-bar input:not([type=hidden])";
+
 export function startControls(announce) {
   document.addEventListener("click", (event) => {
     const copy = event.target.closest("[data-copy]");
@@ -38,7 +40,7 @@ async function copyText(button, announce) {
 
 function focusFilter(event) {
   if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-  const filter = [...document.querySelectorAll("[data-filter]")].find((field) => field.offsetParent);
+  const filter = [...document.querySelectorAll(FILTERS)].find((field) => field.offsetParent);
   if (!filter) return;
   event.preventDefault();
   filter.focus();
