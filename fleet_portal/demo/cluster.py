@@ -19,6 +19,7 @@ from fleet_portal.demo.certificates import server_context
 from fleet_portal.demo.controllers.base import Pace, is_ready
 from fleet_portal.demo.controllers.runner import Controllers
 from fleet_portal.demo.controllers.services import target_port
+from fleet_portal.demo.network import ClusterNetwork
 
 NODES = BY_KIND["", "Node"]
 PODS = BY_KIND["", "Pod"]
@@ -30,20 +31,18 @@ ACCOUNTS = BY_KIND["", "ServiceAccount"]
 class ClusterPlan:
     """What a simulated cluster is made of.
 
-    `number` makes its Pod addresses its own: 127.(100+number).0.0/16, where small servers of the
-    demo can answer. `cpu` in cores and `memory_gib` are per node; nodes alternate over `zones`.
+    `cpu` in cores and `memory_gib` are per node; nodes alternate over `zones`.
     """
 
     name: str
     region: str
-    number: int
     zones: tuple[str, ...]
     nodes: int
     cpu: int
     memory_gib: int
 
 
-def node_object(plan: ClusterPlan, index: int) -> Object:
+def node_object(plan: ClusterPlan, network: ClusterNetwork, index: int) -> Object:
     """Return a Node as its kubelet would register it."""
     name = f"{plan.name}-node-{index + 1}"
     zone = plan.zones[index % len(plan.zones)]
@@ -70,7 +69,7 @@ def node_object(plan: ClusterPlan, index: int) -> Object:
         "status": {
             "capacity": size,
             "allocatable": size,
-            "addresses": [{"type": "InternalIP", "address": f"127.{100 + plan.number}.0.1"}],
+            "addresses": [{"type": "InternalIP", "address": network.node}],
             "conditions": [],
             "nodeInfo": {
                 "kubeletVersion": VERSION,
@@ -102,8 +101,11 @@ def _ready_condition(now: str) -> Object:
 class SimulatedCluster:
     """Starts and stops one cluster; its objects stay over a stop of its API server."""
 
-    def __init__(self, plan: ClusterPlan, folder: Path, pace: Pace | None = None) -> None:
+    def __init__(
+        self, plan: ClusterPlan, network: ClusterNetwork, folder: Path, pace: Pace | None = None
+    ) -> None:
         self.plan = plan
+        self.network = network
         self.store = Store()
         self.objects = Objects(self.store)
         self._folder = folder
@@ -118,15 +120,14 @@ class SimulatedCluster:
             self._add_node(index)
 
     def _add_node(self, index: int) -> None:
-        sent = node_object(self.plan, index)
+        sent = node_object(self.plan, self.network, index)
         status = sent["status"] | {"conditions": [_ready_condition(self.objects.now())]}
         made = self.objects.create(NODES, sent, "kubelet")
         self.objects.update(NODES, {**made, "status": status}, "kubelet", subresource="status")
 
     def _next_pod_address(self) -> str:
         self._pods += 1
-        high, low = divmod(self._pods, 250)
-        return f"127.{100 + self.plan.number}.{1 + high % 250}.{low + 1}"
+        return self.network.pod(self._pods)
 
     async def start(self) -> None:
         """Serve at the same address as before, if there was one."""

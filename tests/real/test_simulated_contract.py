@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from fleet_portal.demo.cluster import ClusterPlan, SimulatedCluster
+from fleet_portal.demo.network import ClusterNetwork
 from tests.real import build
 from tests.real.api import Api, ApiError
 from tests.real.fixtures import ControlPlanes
@@ -469,13 +470,13 @@ class Simulation:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        plan = ClusterPlan("contract", "eu", 90, ("eu-a", "eu-b"), 2, 4, 8)
+        plan = ClusterPlan("contract", "eu", ("eu-a", "eu-b"), 2, 4, 8)
         self.cluster = self._call(self._made(plan, folder))
         self.ca = folder / "ca.crt"
         self.ca.write_text(self.cluster.certificate)
 
     async def _made(self, plan: ClusterPlan, folder: Path) -> SimulatedCluster:
-        cluster = SimulatedCluster(plan, folder)
+        cluster = SimulatedCluster(plan, ClusterNetwork(99), folder)
         await cluster.start()
         return cluster
 

@@ -1,0 +1,112 @@
+"""Small HTTP servers that answer on the simulated Pods' behalf, each at its Pod's own address.
+
+An image whose tag contains "fail" answers 503, so that a bad version can be seen in traffic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+
+from fleet_portal.demo.apiserver.kinds import BY_KIND
+from fleet_portal.demo.apiserver.store import Change, Object
+from fleet_portal.demo.cluster import SimulatedCluster
+from fleet_portal.demo.controllers.base import is_ready
+
+PODS = BY_KIND["", "Pod"]
+_LATENCY_SECONDS = (0.004, 0.03)
+
+
+def served_port(pod: Object) -> int | None:
+    """Return the first port that a ready Pod's containers declare."""
+    if not is_ready(pod):
+        return None
+    for container in pod["spec"]["containers"]:
+        for port in container.get("ports") or []:
+            return int(port["containerPort"])
+    return None
+
+
+def is_failing(pod: Object) -> bool:
+    return any("fail" in c["image"].rpartition(":")[2] for c in pod["spec"]["containers"])
+
+
+class Backends:
+    """Keeps one server per Pod of one cluster that is ready and declares a port."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self._cluster = cluster
+        self._servers: dict[str, asyncio.Server] = {}
+        self._changed = asyncio.Event()
+        self._changed.set()
+        cluster.store.observe(self._note)
+
+    def _note(self, change: Change) -> None:
+        if change.resource is PODS:
+            self._changed.set()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await self._match()
+        finally:
+            for uid in list(self._servers):
+                self._close(uid)
+
+    async def _match(self) -> None:
+        wanted = {
+            pod["metadata"]["uid"]: (pod, port)
+            for pod in self._cluster.store.all(PODS)
+            if (port := served_port(pod)) is not None
+        }
+        for uid in self._servers.keys() - wanted.keys():
+            self._close(uid)
+        for uid in wanted.keys() - self._servers.keys():
+            pod, port = wanted[uid]
+            with contextlib.suppress(OSError):
+                self._servers[uid] = await self._serve(pod, port)
+
+    def _close(self, uid: str) -> None:
+        self._servers.pop(uid).close()
+
+    async def _serve(self, pod: Object, port: int) -> asyncio.Server:
+        answer = _answer(self._cluster.plan.name, pod)
+        connections: set[asyncio.StreamWriter] = set()
+
+        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connections.add(writer)
+            try:
+                while await _read_request(reader):
+                    await asyncio.sleep(random.uniform(*_LATENCY_SECONDS))  # noqa: S311
+                    writer.write(answer)
+                    await writer.drain()
+                    if not server.is_serving():
+                        break
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                connections.discard(writer)
+                writer.close()
+
+        server = await asyncio.start_server(converse, pod["status"]["podIP"], port)
+        return server
+
+
+async def _read_request(reader: asyncio.StreamReader) -> bool:
+    """Read one request without a body; return whether there was one."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return False
+    return bool(head)
+
+
+def _answer(cluster: str, pod: Object) -> bytes:
+    status = "503 Service Unavailable" if is_failing(pod) else "200 OK"
+    body = json.dumps({"cluster": cluster, "pod": pod["metadata"]["name"]}).encode()
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
