@@ -100,6 +100,8 @@ class Person:
     def __init__(self, portal: Portal, login: str) -> None:
         self._portal = portal
         self._session = requests.Session()
+        # Else a CA bundle named by the environment wins over `verify`.
+        self._session.trust_env = False
         self._session.verify = False
         address = f"{portal.url}/login/"
         self._session.get(address, timeout=10)
