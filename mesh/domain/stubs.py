@@ -225,7 +225,7 @@ def _workload_entries(service: Service, site: Site, tier: int, weight: int) -> l
             "ports": {port.name: gateway.port for port in service.ports},
             "locality": f"{site.region}/{site.zone}" if site.zone else site.region,
             "weight": weight // len(site.gateways),
-            "labels": {**service.selector, TLS_MODE: "istio", f"{TIER}{tier}": "y"},
+            "labels": {**service.selector, TLS_MODE: "istio", f"{TIER}{tier}": "remote"},
         }
         if site.network:
             spec["network"] = site.network
