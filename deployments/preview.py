@@ -19,7 +19,13 @@ from deployments.actions.planning import plan_revision
 from deployments.blobs import entries_of
 from deployments.domain.content import ContentObject, ref_of_entry
 from deployments.domain.diffs import diff_objects
-from deployments.domain.ownership import Owner, stamp, with_replicas
+from deployments.domain.ownership import (
+    Owner,
+    Standing,
+    stamp,
+    standing_of,
+    with_replicas,
+)
 from deployments.domain.placement import Decision
 from deployments.domain.planner import Rendered
 from deployments.domain.sentences import Sentence
@@ -163,21 +169,33 @@ def _ask(question: _Question) -> Answer:
 def _try_object(question: _Question, item: ContentObject, replicas: int | None) -> ObjectPreview:
     identity = item.ref.id
     names = (identity.kind, identity.namespace, identity.name)
+    who = f"project:{question.project}"
     owner = Owner(question.project, question.application)
     obj: KubeObject = stamp(item.obj, owner, question.revision)
-    if replicas is not None:
-        obj = with_replicas(obj, replicas)
-    who = f"project:{question.project}"
     try:
+        live = _live(question.cluster, who, item)
+        standing = standing_of(live, owner)
+        if standing in (Standing.FOREIGN, Standing.OTHER_APPLICATION):
+            return ObjectPreview(*names, REFUSED, message=str(_NOT_OURS))
+        if live is None and replicas is not None:
+            obj = with_replicas(obj, replicas)
         new = kube.dry_run_apply(question.cluster, who, obj)
     except kube.ClusterUnreachable:
         raise
     except kube.KubeError as error:
         return _refused(names, str(error))
-    live = _live(question.cluster, who, item)
+    if replicas is not None:
+        # Another manager owns the count, so the dry run of the spec leaves it as it is.
+        new = with_replicas(new, replicas)
     diff = diff_objects(live, new)
     effect = CREATE if live is None else (CHANGE if diff else SAME)
     return ObjectPreview(*names, effect, diff)
+
+
+_NOT_OURS = _(
+    "It is there already and belongs to somebody else: the agent leaves it alone. Rename it, or put"
+    " the application's labels on the one that is there."
+)
 
 
 def _live(cluster: Cluster, who: str, item: ContentObject) -> KubeObject | None:

@@ -173,16 +173,22 @@ def applications_matching(access: Access, wanted: ApplicationFilter) -> QuerySet
         )
     if wanted.project:
         rows = rows.filter(project__slug=wanted.project)
-    rows = _counted(rows)
+    counted: Any = _counted(rows)
     if wanted.state == "troubled":
-        rows = rows.filter(troubled_count__gt=0)
+        counted = counted.filter(troubled_count__gt=0)
     elif wanted.state == "well":
-        rows = rows.filter(troubled_count=0, target_count__gt=0).filter(
+        counted = counted.filter(troubled_count=0, target_count__gt=0).filter(
             well_count=F("target_count")
         )
     elif wanted.state == "working":
-        rows = rows.exclude(open_rollout=None)
-    return rows.order_by("project__slug", "name")
+        counted = counted.exclude(open_rollout=None)
+    found: QuerySet[Application] = counted.order_by("project__slug", "name")
+    return found
+
+
+def applications_counted(access: Access) -> QuerySet[Application]:
+    """Return all visible applications with the counts of `applications_matching`."""
+    return _counted(applications_visible_to(access))
 
 
 def _counted(rows: QuerySet[Application]) -> QuerySet[Application]:

@@ -26,7 +26,7 @@ def audited(name: str) -> Callable[[Action[P, T]], Action[P, T]]:
 
     def decorate(action: Action[P, T]) -> Action[P, T]:
         @wraps(action)
-        def run(actor: Actor, about: Any, *args: P.args, **kwargs: P.kwargs) -> T:
+        def run(actor: Actor, about: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 with transaction.atomic(), refusals():
                     return action(actor, about, *args, **kwargs)

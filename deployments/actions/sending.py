@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Case, F, Q, Value, When
 
 from deployments.domain import statuses
+from deployments.domain.words import Reason
 from deployments.models import DesiredSet, Target
 from fleet_portal.common.live.topics import announce
 
@@ -87,5 +88,5 @@ def note_failed(row: DesiredSet, reason: str, message: str, retry_at: datetime) 
 def note_stale(row: DesiredSet, epoch: int) -> None:
     """Overtake an agent that holds a newer set than the rows know (a restored database)."""
     DesiredSet.objects.filter(pk=row.pk, epoch=row.epoch).update(
-        epoch=max(epoch, row.epoch) + 1, reason=statuses.Reason.STALE_EPOCH.value
+        epoch=max(epoch, row.epoch) + 1, reason=Reason.STALE_EPOCH.value
     )

@@ -239,8 +239,8 @@ def _clean_metadata(
             continue
         if not isinstance(values, dict):
             raise Refusal(
-                N_("%(kind)s %(name)s: metadata.%(field)s must be a mapping."),
-                FIELD, kind=kind, name=name, field=field,
+                N_("%(kind)s %(name)s: metadata.%(member)s must be a mapping."),
+                FIELD, kind=kind, name=name, member=field,
             )  # fmt: skip
         kept = {key: value for key, value in values.items() if key != _LAST_APPLIED}
         for key, value in kept.items():
@@ -251,10 +251,10 @@ def _clean_metadata(
 
 
 def _check_pair(field: str, key: Any, value: Any, kind: str, name: str) -> None:
-    about = {"kind": kind, "name": name, "key": str(key)[:80], "field": field}
+    about = {"kind": kind, "name": name, "key": str(key)[:80], "member": field}
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise Refusal(
-            N_("%(kind)s %(name)s: “%(key)s” is not a key for %(field)s."), FIELD, **about
+            N_("%(kind)s %(name)s: “%(key)s” is not a key for %(member)s."), FIELD, **about
         )
     if key.startswith(RESERVED) and key != RESERVED + "prune":
         raise Refusal(
@@ -263,7 +263,7 @@ def _check_pair(field: str, key: Any, value: Any, kind: str, name: str) -> None:
         )  # fmt: skip
     if not isinstance(value, str):
         raise Refusal(
-            N_("%(kind)s %(name)s: the value of %(key)s in %(field)s must be text: quote it."),
+            N_("%(kind)s %(name)s: the value of %(key)s in %(member)s must be text: quote it."),
             FIELD, **about,
         )  # fmt: skip
     if field == "labels" and not _LABEL_VALUE.fullmatch(value):

@@ -88,7 +88,7 @@ def _check_shape(text: str) -> None:
             raise Refusal(
                 N_("Line %(line)d is nested more than %(most)d deep; no Kubernetes object is."),
                 FIELD,
-                line=event.start_mark.line + 1,
+                line=event.start_mark.line + 1 if event.start_mark else 0,
                 most=MAX_DEPTH,
             )
         if values > MAX_VALUES:

@@ -83,8 +83,9 @@ class ManifestsMixin(forms.Form):
             raise ActionRefused(
                 _("The file is not UTF-8 text: choose a YAML file."), "upload"
             ) from None
-        self.data = self.data.copy()
-        self.data[self.add_prefix("manifests")] = text
+        data: Any = self.data
+        self.data = kept = data.copy()
+        kept[self.add_prefix("manifests")] = text
         return text
 
 

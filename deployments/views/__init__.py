@@ -1,5 +1,7 @@
 """Pages that show applications. Those that change them are in `changing` and `rollouts`."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -94,7 +96,7 @@ def preview(request: HttpRequest, project: str, name: str) -> HttpResponse:
         if number.isdigit() and len(number) < 10
         else application.revisions.first()
     )
-    context = {"application": application, "revision": revision, "may_operate": True}
+    context: dict[str, Any] = {"application": application, "revision": revision}
     if revision is not None:
         try:
             shown = previews.preview_revision(application, revision)
