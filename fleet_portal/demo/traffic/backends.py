@@ -17,6 +17,8 @@ from fleet_portal.demo.controllers.base import is_ready
 
 PODS = BY_KIND["", "Pod"]
 _LATENCY_SECONDS = (0.004, 0.03)
+_END = b"\r\n\r\n"
+_Served = tuple[asyncio.Server, set[asyncio.Transport]]
 
 
 def served_port(pod: Object) -> int | None:
@@ -38,7 +40,7 @@ class Backends:
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self._cluster = cluster
-        self._servers: dict[str, asyncio.Server] = {}
+        self._servers: dict[str, _Served] = {}
         self._changed = asyncio.Event()
         self._changed.set()
         cluster.store.observe(self._note)
@@ -71,38 +73,52 @@ class Backends:
                 self._servers[uid] = await self._serve(pod, port)
 
     def _close(self, uid: str) -> None:
-        self._servers.pop(uid).close()
+        """Stop one server, and end its connections as the end of a Pod does."""
+        server, connections = self._servers.pop(uid)
+        server.close()
+        for connection in list(connections):
+            connection.close()
 
-    async def _serve(self, pod: Object, port: int) -> asyncio.Server:
+    async def _serve(self, pod: Object, port: int) -> _Served:
         answer = _answer(self._cluster.plan.name, pod)
-        connections: set[asyncio.StreamWriter] = set()
-
-        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connections.add(writer)
-            try:
-                while await _read_request(reader):
-                    await asyncio.sleep(random.uniform(*_LATENCY_SECONDS))  # noqa: S311
-                    writer.write(answer)
-                    await writer.drain()
-                    if not server.is_serving():
-                        break
-            except (ConnectionError, asyncio.IncompleteReadError):
-                pass
-            finally:
-                connections.discard(writer)
-                writer.close()
-
-        server = await asyncio.start_server(converse, pod["status"]["podIP"], port)
-        return server
+        connections: set[asyncio.Transport] = set()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: _Conversation(answer, connections), pod["status"]["podIP"], port
+        )
+        return server, connections
 
 
-async def _read_request(reader: asyncio.StreamReader) -> bool:
-    """Read one request without a body; return whether there was one."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
-        return False
-    return bool(head)
+class _Conversation(asyncio.Protocol):
+    """Answers each request of one connection after a while; requests have no body."""
+
+    def __init__(self, answer: bytes, connections: set[asyncio.Transport]) -> None:
+        self._answer = answer
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP servers give
+        self._transport = transport
+        self._connections.add(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._transport is not None:
+            self._connections.discard(self._transport)
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        requests = self._received.count(_END)
+        self._received = self._received.rpartition(_END)[2]
+        for _ in range(requests):
+            wait = random.uniform(*_LATENCY_SECONDS)  # noqa: S311 - no secret
+            asyncio.get_running_loop().call_later(wait, self._send)
+
+    def _send(self) -> None:
+        if self._transport is not None:
+            self._transport.write(self._answer)
 
 
 def _answer(cluster: str, pod: Object) -> bytes:

@@ -64,7 +64,7 @@ def read_sample(
     sample = Sample(at)
     for entry in stats.get("stats", []):
         if "histograms" in entry:
-            for histogram in entry["histograms"].get("details", entry["histograms"]) or []:
+            for histogram in entry["histograms"]:
                 _add_histogram(sample, histogram, source, cluster_of_zone)
         elif "name" in entry:
             _add_counter(sample, entry, source, cluster_of_zone)

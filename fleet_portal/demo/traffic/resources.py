@@ -256,6 +256,8 @@ def bootstrap(node: str, region: str, zone: str, admin: tuple[str, int], folder:
     return {
         "node": {"id": node, "cluster": node, "locality": {"region": region, "zone": zone}},
         "admin": {"address": _socket(admin)},
+        # Histograms are merged at each flush; as often as they are scraped is right.
+        "stats_flush_interval": "1s",
         "dynamic_resources": {
             "cds_config": _watched(f"{folder}/clusters.json", folder),
             "lds_config": _watched(f"{folder}/listeners.json", folder),

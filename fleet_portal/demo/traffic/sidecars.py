@@ -40,6 +40,8 @@ ENTRIES = BY_KIND[_ISTIO, "ServiceEntry"]
 # A rollout changes many objects at once: they are read together.
 _GATHER_SECONDS = 0.2
 _SERVICES_PORT = 80
+_OPTIONS = ("--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning",
+            "--disable-hot-restart")  # fmt: skip
 
 
 def envoy_program() -> str | None:
@@ -133,8 +135,7 @@ class Sidecar:
         )
         path = self._folder / "bootstrap.json"
         path.write_text(json.dumps(first), encoding="utf-8")
-        command: list[str | Path] = [program, "-c", path, "--use-dynamic-base-id", "--concurrency", "1",
-                   "--log-level", "warning", "--disable-hot-restart"]  # fmt: skip
+        command: list[str | Path] = [program, "-c", path, *_OPTIONS]
         return Child.start(f"envoy-{plan.name}", command, self._folder.parent)
 
     async def run(self) -> None:
