@@ -18,6 +18,7 @@ from clusters.models import Cluster
 from clusters.queries import liveness_of
 from fleet_portal.common.errors import FleetError
 from fleet_portal.common.loop import Loop
+from fleet_portal.common.text import N_
 from mesh import actions, queries, sources
 from mesh.domain.plan import PlacementSeen, ServiceSeen, plan_regions, plan_states
 from mesh.domain.states import Memory, Thresholds
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 15.0
 ASK_SECONDS = 4.0
 CONTROLLER = "controller:mesh"
+INTERNAL = N_("internal error, see the portal's log")
 
 
 def loops() -> list[Loop]:
@@ -122,7 +124,7 @@ def refresh_services() -> None:
             actions.record_error(service, str(error))
         except Exception:  # one service never stops the others
             logger.exception("mesh service %s could not be refreshed", service)
-            actions.record_error(service, "internal error, see the portal's log")
+            actions.record_error(service, INTERNAL)
     actions.drop_old_periods(now)
 
 
@@ -133,7 +135,7 @@ def _refresh(service: MeshService, now: datetime) -> None:
         there, service.project.slug, service.namespace, service.name, ASK_SECONDS
     )
     for cluster in scope:
-        away = sources.PlacementAnswer(error="the cluster is away")
+        away = sources.PlacementAnswer(error=sources.AWAY)
         answers.setdefault(cluster.pk, away)
     actions.record_placements(service, answers, now)
     if not actions.finish_removal(service):

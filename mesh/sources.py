@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -18,13 +19,22 @@ from django.db import connections
 
 from clusters import kube
 from clusters.models import Cluster
+from fleet_portal.common.text import N_
 from mesh.domain import queries
 from mesh.domain.placements import Placement, count_endpoints, read_placement
 from mesh.domain.traffic import EdgeKey, Rates, read_edges, scalar
 
 logger = logging.getLogger(__name__)
 
-OBSERVER = "controller:observer"
+SLICES = "discovery.k8s.io/v1"
+ISTIO = "networking.istio.io/v1"
+
+# Kept on rows as they stand here and translated when a page is rendered.
+LATE = N_("no answer in time")
+AWAY = N_("the cluster is away")
+NO_ISTIO = N_("Istio is not installed there: it knows no VirtualService")
+NO_SCRAPE = N_("Prometheus has scraped nothing yet")
+
 Answer = TypeVar("Answer")
 
 _pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="mesh-ask")
@@ -64,7 +74,7 @@ def ask_traffic(
     def ask(cluster: Cluster) -> TrafficAnswer:
         return _ask_traffic(cluster, windows[cluster.pk], services, ids)
 
-    late = TrafficAnswer(error="no answer in time")
+    late = TrafficAnswer(error=LATE)
     return _side_by_side("traffic", clusters, ask, late, deadline_seconds)
 
 
@@ -76,7 +86,7 @@ def ask_placements(
     def ask(cluster: Cluster) -> PlacementAnswer:
         return _ask_placement(cluster, project, namespace, name)
 
-    late = PlacementAnswer(error="no answer in time")
+    late = PlacementAnswer(error=LATE)
     kind = f"placement {namespace}/{name}"
     return _side_by_side(kind, clusters, ask, late, deadline_seconds)
 
@@ -124,7 +134,7 @@ def _ask_traffic(
         freshness = kube.query(cluster, queries.FRESHNESS)
         newest = scalar(freshness)
         if newest is None:
-            return TrafficAnswer(endpoints=endpoints, error="Prometheus has scraped nothing yet")
+            return TrafficAnswer(endpoints=endpoints, error=NO_SCRAPE)
         share = scalar(kube.query(cluster, queries.SCRAPED_SHARE))
         requests = kube.query(cluster, queries.requests(window))
         buckets = kube.query(cluster, queries.latency_buckets(window))
@@ -139,13 +149,15 @@ def _ask_traffic(
 def _ask_endpoints(
     cluster: Cluster, services: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], dict[str, tuple[int, int]]] | None:
+    by_namespace: dict[str, list[str]] = defaultdict(list)
+    for namespace, name in services:
+        by_namespace[namespace].append(name)
     found: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
     try:
-        for namespace in sorted({namespace for namespace, _ in services}):
-            slices = _list(cluster, OBSERVER, "discovery.k8s.io/v1", "EndpointSlice", namespace)
-            for of_namespace, name in services:
-                if of_namespace == namespace:
-                    found[namespace, name] = count_endpoints(slices, name)
+        for namespace, names in by_namespace.items():
+            slices = _endpoint_slices(cluster, namespace, names)
+            for name in names:
+                found[namespace, name] = count_endpoints(slices, name)
     except kube.KubeError as error:
         logger.debug("endpoints of %s are not known: %s", cluster.name, error)
         return None
@@ -155,16 +167,30 @@ def _ask_endpoints(
 def _ask_placement(cluster: Cluster, project: str, namespace: str, name: str) -> PlacementAnswer:
     identity = f"project:{project}"
     try:
-        services = _list(cluster, identity, "v1", "Service", namespace)
-        routes = _list(cluster, identity, "networking.istio.io/v1", "VirtualService", namespace)
-        slices = _list(cluster, OBSERVER, "discovery.k8s.io/v1", "EndpointSlice", namespace)
+        routes = kube.list_(cluster, identity, ISTIO, "VirtualService", namespace)
+    except kube.KubeNotFound:
+        return PlacementAnswer(error=NO_ISTIO)
     except kube.KubeError as error:
         return PlacementAnswer(error=str(error))
-    own = next((item for item in services if item["metadata"]["name"] == name), None)
-    return PlacementAnswer(read_placement(namespace, name, own, routes, slices))
+    try:
+        service = _service(cluster, identity, namespace, name)
+        slices = _endpoint_slices(cluster, namespace, [name])
+    except kube.KubeError as error:
+        return PlacementAnswer(error=str(error))
+    return PlacementAnswer(read_placement(namespace, name, service, routes, slices))
 
 
-def _list(
-    cluster: Cluster, identity: str, api_version: str, kind: str, namespace: str
+def _service(cluster: Cluster, identity: str, namespace: str, name: str) -> dict[str, Any] | None:
+    try:
+        return kube.get(cluster, identity, "v1", "Service", namespace, name)
+    except kube.KubeNotFound:
+        return None
+
+
+def _endpoint_slices(
+    cluster: Cluster, namespace: str, names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    return list(kube.list_(cluster, identity, api_version, kind, namespace))
+    wanted = f"kubernetes.io/service-name in ({','.join(sorted(names))})"
+    return kube.list_(
+        cluster, kube.OBSERVER, SLICES, "EndpointSlice", namespace, label_selector=wanted
+    )

@@ -13,6 +13,10 @@ class KubeError(Exception):
     """What a cluster that can't be asked raises."""
 
 
+class KubeNotFound(KubeError):
+    """There is no such object or kind."""
+
+
 def kube_service(name: str = "orders", namespace: str = "shop", **spec: Any) -> dict[str, Any]:
     ports = [{"name": "http", "port": 80, "targetPort": 8080}]
     return {
@@ -40,6 +44,8 @@ class FakeKube:
     """Objects by (cluster name, kind), traffic by cluster name; `down` clusters raise KubeError."""
 
     KubeError = KubeError
+    KubeNotFound = KubeNotFound
+    OBSERVER = "controller:observer"
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -47,6 +53,7 @@ class FakeKube:
         self.buckets: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.down: set[str] = set()
         self.without_prometheus: set[str] = set()
+        self.without_istio: set[str] = set()
         self.age_seconds = 0.5
         self.scraped_share = "1"
         self.now = 1_700_000_000.0
@@ -75,11 +82,30 @@ class FakeKube:
         )
 
     def list_(
-        self, cluster: Any, identity: str, api_version: str, kind: str, namespace: str = ""
+        self,
+        cluster: Any,
+        identity: str,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
     ) -> list[dict[str, Any]]:
         self.asked.append((cluster.name, identity, kind))
         self._answer_or_raise(cluster.name)
+        if kind == "VirtualService" and cluster.name in self.without_istio:
+            raise KubeNotFound("the server could not find the requested resource")
         return self.objects[cluster.name, kind]
+
+    def get(
+        self, cluster: Any, identity: str, api_version: str, kind: str, namespace: str, name: str
+    ) -> dict[str, Any]:
+        self.asked.append((cluster.name, identity, kind))
+        self._answer_or_raise(cluster.name)
+        for item in self.objects[cluster.name, kind]:
+            if item["metadata"]["name"] == name:
+                return item
+        raise KubeNotFound(f'services "{name}" not found')
 
     def query(self, cluster: Any, promql: str, at: float | None = None) -> list[dict[str, Any]]:
         self.asked.append((cluster.name, "prometheus", promql))

@@ -74,3 +74,10 @@ def test_a_placement_that_cannot_be_read_carries_the_error(fleet, kube):
     kube.down = {"eu-1"}
     answers = sources.ask_placements(fleet.values(), "shop-team", "shop", "orders", 10)
     assert answers[fleet["eu-1"].pk] == sources.PlacementAnswer(error="eu-1 is not reachable")
+
+
+def test_a_cluster_without_istio_says_so(fleet, kube):
+    kube.without_istio = {"ap-1"}
+    answers = sources.ask_placements(fleet.values(), "shop-team", "shop", "orders", 10)
+    assert answers[fleet["ap-1"].pk].error == sources.NO_ISTIO
+    assert answers[fleet["eu-1"].pk].error == ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from django.utils import timezone
 
+from clusters.kube import OBSERVER, KubeError, KubeNotFound
 from fleet_portal.common.access import Access, access_of
 from mesh import actions, loops, sources
 from mesh.domain import queries
@@ -349,8 +351,7 @@ def _send_until(
 class ThroughTheApiServer:
     """Stands in for `clusters.kube` without tunnel and agent: the administrator's own client."""
 
-    class KubeError(Exception):
-        """A cluster that can't be asked."""
+    KubeError, KubeNotFound, OBSERVER = KubeError, KubeNotFound, OBSERVER
 
     def __init__(self, plane: ControlPlane, prometheus: Prometheus) -> None:
         self.plane, self.prometheus = plane, prometheus
@@ -359,15 +360,29 @@ class ThroughTheApiServer:
         try:
             return self.prometheus.query(promql)
         except (ApiError, OSError) as error:
-            raise self.KubeError(str(error)) from None
+            raise KubeError(str(error)) from None
 
     def list_(
-        self, cluster: Any, identity: str, api_version: str, kind: str, namespace: str = ""
+        self,
+        cluster: Any,
+        identity: str,
+        api_version: str,
+        kind: str,
+        namespace: str,
+        label_selector: str = "",
     ) -> list[dict[str, Any]]:
-        plural = {"Service": "services", "VirtualService": "virtualservices",
-                  "EndpointSlice": "endpointslices"}[kind]  # fmt: skip
-        root = "/api/v1" if api_version == "v1" else f"/apis/{api_version}"
-        return self.plane.api.items(f"{root}/namespaces/{namespace}/{plural}")
+        query = urllib.parse.urlencode({"labelSelector": label_selector})
+        path = f"/apis/{api_version}/namespaces/{namespace}/{kind.lower()}s?{query}"
+        return self.plane.api.items(path)
+
+    def get(
+        self, cluster: Any, identity: str, api_version: str, kind: str, namespace: str, name: str
+    ) -> dict[str, Any]:
+        path = f"/api/{api_version}/namespaces/{namespace}/{kind.lower()}s/{name}"
+        try:
+            return self.plane.api.get(path)
+        except ApiError as error:
+            raise KubeNotFound(str(error)) from None
 
 
 @dataclass
