@@ -96,6 +96,7 @@ def access_of(user: User | AnonymousUser | None) -> Access:
     everywhere = Role.ADMINISTRATOR if user.is_superuser else Role.NONE
     by_project: dict[int, Role] = {}
     rows = RoleBinding.objects.filter(Q(user=user) | Q(team__members=user))
+    project_id: int | None
     for role_name, project_id in rows.values_list("role", "project_id"):
         role = _ROLES[role_name]
         if project_id is None:

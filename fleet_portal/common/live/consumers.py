@@ -69,7 +69,7 @@ class RenderShare:
 share = RenderShare()
 
 
-class LiveConsumer(AsyncWebsocketConsumer):
+class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """URL: `/ws/live/?page=<signed list of fragments>`."""
 
     async def connect(self) -> None:
@@ -177,6 +177,6 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 return fragment.render(access, key, out_of_band=True)
 
         async def render() -> str:
-            return await database_sync_to_async(draw)()
+            return str(await database_sync_to_async(draw)())
 
         return await share.get((name, key, viewer, self.language), kinds, render)

@@ -70,7 +70,7 @@ def test_equal_rights_have_equal_scopes_whoever_holds_them() -> None:
     assert one.scope != access_of(make_user(role="operator", project=shop)).scope
 
 
-def test_rights_are_one_query(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_rights_are_one_query(django_assert_num_queries) -> None:
     user = make_user(role="viewer", project=make_project("shop"))
     with django_assert_num_queries(1):
         access_of(user)

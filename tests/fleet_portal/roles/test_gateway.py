@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from fleet_portal.roles import gateway
 from fleet_portal.roles.gateway import GatewayProcess, gateway_environment
@@ -19,7 +19,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_gateway_is_given_no_secret(
-    monkeypatch: pytest.MonkeyPatch, settings: SettingsWrapper
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     monkeypatch.setenv("FLEET_SECRET_KEY", "secret")
     monkeypatch.setenv("FLEET_DATABASE_URL", "postgres://user:secret@db/x")
