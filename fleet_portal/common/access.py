@@ -95,10 +95,8 @@ def access_of(user: User | AnonymousUser | None) -> Access:
         return NOBODY
     everywhere = Role.ADMINISTRATOR if user.is_superuser else Role.NONE
     by_project: dict[int, Role] = {}
-    rows = RoleBinding.objects.filter(Q(user=user) | Q(team__members=user))
-    project_id: int | None
-    for role_name, project_id in rows.values_list("role", "project_id"):
-        role = _ROLES[role_name]
+    for binding in RoleBinding.objects.filter(Q(user=user) | Q(team__members=user)):
+        role, project_id = _ROLES[binding.role], binding.project_id
         if project_id is None:
             everywhere = max(everywhere, role)
         else:
