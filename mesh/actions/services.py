@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -196,7 +197,7 @@ def _agreed(clusters: Sequence[Cluster], answers: Mapping[int, sources.Placement
 
 
 def _check_name(value: str, field: str) -> None:
-    if not KUBE_NAME.regex.match(value) or len(value) > 63:
+    if not re.fullmatch(KUBE_NAME.regex, value) or len(value) > 63:
         raise ActionRefused(KUBE_NAME.message, field)
 
 

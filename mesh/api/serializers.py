@@ -41,7 +41,7 @@ class EdgeSerializer(serializers.ModelSerializer[TrafficSample]):
 
     namespace = serializers.CharField(source="service.namespace")
     service = serializers.CharField(source="service.name")
-    source = serializers.CharField(source="source.name")
+    source = serializers.CharField(source="source.name")  # type: ignore[assignment]
     source_region = serializers.CharField(source="source.region.name", default=None)
     destination = serializers.CharField(source="destination.name", default=None)
     destination_region = serializers.CharField(source="destination.region.name", default=None)
@@ -167,13 +167,13 @@ class MeshServiceDetailSerializer(MeshServiceSerializer):
 
     class Meta(MeshServiceSerializer.Meta):
         fields = (*MeshServiceSerializer.Meta.fields, "parts", "states")  # type: ignore[assignment]
-        read_only_fields = fields
+        read_only_fields = fields  # type: ignore[assignment]
 
     def get_parts(self, service: MeshService) -> list[dict[str, Any]]:
-        return PartSerializer(self.context["parts"], many=True).data
+        return list(PartSerializer(self.context["parts"], many=True).data)
 
     def get_states(self, service: MeshService) -> list[dict[str, Any]]:
-        return StateSerializer(self.context["states"], many=True).data
+        return list(StateSerializer(self.context["states"], many=True).data)
 
 
 class ClusterMeshSerializer(serializers.Serializer[Any]):

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from clusters.models import Cluster, Node, ProjectScope
 from clusters.queries import liveness_of
 from deployments.domain import statuses as deployment_statuses
+from deployments.domain.words import Sync
 from fleet_portal.common.access import Access, Role
 from fleet_portal.common.errors import NotVisible
 from fleet_portal.common.models import Project
@@ -115,8 +116,7 @@ def routes_are_gone(service: MeshService) -> bool:
     now = timezone.now()
     targets = service.application.targets.select_related("cluster")
     return all(
-        target.observed_digest == target.desired_digest
-        and target.sync == deployment_statuses.Sync.SYNCED.value
+        target.observed_digest == target.desired_digest and target.sync == Sync.SYNCED.value
         for target in targets
         if liveness_of(target.cluster, now).is_there
     )

@@ -2,17 +2,16 @@ import pytest
 
 from fleet_portal.common.access import access_of
 from mesh.forms import ChangeForm, ClusterMeshForm, MarkForm
-from tests.factories import make_project, make_user
+from tests.factories import make_binding, make_project, make_user
 
 
 @pytest.mark.django_db
 def test_only_projects_that_the_person_operates_are_offered():
     mine, seen = make_project("mine"), make_project("seen")
     user = make_user(role="operator", project=mine)
-    from tests.factories import make_binding
-
     make_binding(user=user, role="viewer", project=seen)
-    assert list(MarkForm(access_of(user)).fields["project"].queryset) == [mine]
+    field = MarkForm(access_of(user)).fields["project"]
+    assert list(field.queryset) == [mine]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def test_placements_are_read_as_the_project_and_endpoints_as_the_observer(fleet,
     kube.put("eu-1", "EndpointSlice", endpoint_slice(1, 2))
     answers = sources.ask_placements(fleet.values(), "shop-team", "shop", "orders", 10)
     placement = answers[fleet["eu-1"].pk].placement
+    assert placement is not None
     assert (placement.ready, placement.total) == (1, 2)
     assert ("eu-1", "project:shop-team", "Service") in kube.asked
     assert ("eu-1", "controller:observer", "EndpointSlice") in kube.asked

@@ -81,7 +81,7 @@ def test_clusters_that_disagree_are_named(fleet, project, kube):
         mark(project)
 
 
-@pytest.mark.parametrize("name", ["Orders", "or ders", "", "-a", "../x", "a" * 64])
+@pytest.mark.parametrize("name", ["Orders", "or ders", "", "-a", "../x", "a" * 64, "orders\n"])
 def test_hostile_names_are_refused(fleet, project, name):
     with pytest.raises(ActionRefused):
         actions.mark_reachable(project, "shop", name, "test")

@@ -68,6 +68,7 @@ def test_a_region_takes_state_and_cause_from_its_worst_service():
     verdicts = plan_states(CLUSTERS, [sound, broken], NOW)
     eu = plan_regions(CLUSTERS, verdicts)[0]
     assert (eu.region, eu.state) == ("eu", "failing")
+    assert eu.decided_by is not None
     assert eu.decided_by.memory.cause == "no_endpoints"
 
 

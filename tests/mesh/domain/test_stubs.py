@@ -1,13 +1,5 @@
 from mesh.domain.services import Port, Service
-from mesh.domain.stubs import (
-    Failover,
-    Gateway,
-    Site,
-    findings_for,
-    objects_for,
-    route_to_add,
-    tiers_for,
-)
+from mesh.domain.stubs import Failover, Gateway, Site, objects_for, route_to_add
 
 ORDERS = Service("orders", "shop", (Port(80, "http", "HTTP", 8080),), {"app": "orders"})
 
@@ -97,21 +89,6 @@ def test_a_cluster_without_the_service_gets_one_without_selector():
     assert "selector" not in service["spec"]
 
 
-def test_clusters_that_do_not_run_the_service_or_have_no_gateway_are_no_targets():
-    bare = site("d", "us", gateways=())
-    absent = site("e", "us", runs_service=False)
-    assert tiers_for(A, [A, B, bare, absent]) == [[B]]
-
-
-def test_the_own_region_comes_before_the_nearest_order():
-    twin = site("z", "eu")
-    assert tiers_for(A, [A, B, C, twin], ["ap", "us"]) == [[twin], [C], [B]]
-
-
-def test_regions_that_the_order_does_not_name_follow_by_name():
-    assert [tier[0].region for tier in tiers_for(A, SITES)] == ["ap", "us"]
-
-
 def test_weights_change_only_when_ready_pods_double():
     def weight(ready):
         members = [site("b", "us", ready=ready), site("c", "us", ready=1)]
@@ -138,20 +115,6 @@ def test_a_route_of_the_users_own_is_never_touched():
     objects = objects_for(ORDERS, here, [here, B])
     assert not of_kind(objects, "VirtualService")
     assert of_kind(objects, "ServiceEntry")
-
-
-def test_findings_name_what_keeps_callers_in_their_region():
-    here = site("a", "eu", own_route="orders-canary", gateways=())
-    found = [finding.sentence % finding.values for finding in findings_for(ORDERS, here, [here])]
-    assert found == [
-        "VirtualService orders-canary owns this name and is left alone: add the route below to it.",
-        "a has no gateway address: other regions can't enter it.",
-        "No other cluster that runs orders can be entered: nothing to fail over to.",
-    ]
-
-
-def test_a_sound_cluster_has_no_findings():
-    assert findings_for(ORDERS, A, SITES) == []
 
 
 def test_without_any_remote_cluster_there_is_no_order_to_set():

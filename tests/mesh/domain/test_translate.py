@@ -84,6 +84,7 @@ def test_an_istiod_that_omits_unready_pods_keeps_envoys_panic_threshold():
 def test_the_rule_sets_outlier_detection_and_limits():
     cluster = translate(of_first_site(), CALLER).cluster(STUB)
     outlier = cluster.outlier_detection
+    assert outlier is not None
     assert (outlier.consecutive_5xx, outlier.consecutive_gateway_failure) == (None, 5)
     assert (outlier.consecutive_local_origin_failure, outlier.max_ejection_percent) == (5, 100)
     assert (outlier.interval_seconds, outlier.base_ejection_seconds) == (5, 30)
@@ -105,8 +106,9 @@ def test_the_own_name_reaches_the_stub_and_retries_may_leave_the_region():
     config = translate(of_first_site(own_service(selector={"app": "orders"})), CALLER)
     vhost = next(v for v in config.virtual_hosts if "orders" in v.domains)
     assert vhost.routes[0].clusters[0].cluster == STUB
-    assert vhost.routes[0].retry.remote_localities is True
-    assert vhost.routes[0].retry.attempts == 2
+    retry = vhost.routes[0].retry
+    assert retry is not None
+    assert (retry.remote_localities, retry.attempts) == (True, 2)
 
 
 def test_entries_inside_a_service_entry_count_too():
