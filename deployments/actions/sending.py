@@ -5,7 +5,7 @@ Every write names the epoch it was made under: a lane that slept past its lease 
 
 from datetime import datetime, timedelta
 
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import BigIntegerField, Case, F, Q, Value, When
 
 from deployments.domain import statuses
 from deployments.domain.words import Reason
@@ -24,7 +24,11 @@ def claim_set(pk: int, owner: str, now: datetime) -> DesiredSet | None:
     free = Q(lease_owner="") | Q(lease_owner=owner) | Q(lease_until__lt=now)
     taken_over = ~Q(lease_owner="") & ~Q(lease_owner=owner)
     claimed = DesiredSet.objects.filter(free, pk=pk).update(
-        epoch=Case(When(taken_over, then=F("epoch") + 1), default=F("epoch")),
+        epoch=Case(
+            When(taken_over, then=F("epoch") + 1),
+            default=F("epoch"),
+            output_field=BigIntegerField(),
+        ),
         lease_owner=Value(owner),
         lease_until=now + LEASE,
     )
