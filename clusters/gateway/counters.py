@@ -56,6 +56,13 @@ class AccessLog:
             self._file.flush()
             self._lines.clear()
 
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self.flush()
+        if self._file is not None and self._file is not sys.stdout.buffer:
+            self._file.close()
+        self._file = None
+
 
 class Counters:
     """Plain numbers, read by the metrics page and the tests."""

@@ -312,7 +312,7 @@ class Gateway:
             if front.transport is not None:
                 front.transport.close()
         self.pages.close()
-        self.access_log.flush()
+        self.access_log.close()
 
 
 def write_port(path: str, port: int) -> None:

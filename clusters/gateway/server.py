@@ -154,6 +154,7 @@ class Front(asyncio.Protocol):
         self._incoming: Request | None = None
         self._head_bytes = 0
         self._chunk_bytes = 0
+        self._fresh_bytes = 0  # of this read, when it began with a new head
         self._head_done = True
         self._discarding: Request | None = None
         self._discarded = 0
@@ -254,6 +255,7 @@ class Front(asyncio.Protocol):
         if not self._head_done:
             self._head_bytes += len(data)
         self._chunk_bytes = len(data)
+        self._fresh_bytes = len(data) if self._incoming is None else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -269,7 +271,7 @@ class Front(asyncio.Protocol):
         """Called by the parser."""
         self._incoming = Request()
         self._head_done = False
-        self._head_bytes = 0
+        self._head_bytes, self._fresh_bytes = self._fresh_bytes, 0
         if self._request is None:
             self.deadline = self.hub.now() + HEAD_SECONDS
 
@@ -291,10 +293,14 @@ class Front(asyncio.Protocol):
         self._head_done = True
         parser = self._parser
         request.method = parser.get_method().decode("latin-1")
-        request.http11 = parser.get_http_version() == "1.1"
+        version = parser.get_http_version()
+        request.http11 = version == "1.1"
         request.keep_alive = parser.should_keep_alive()
-        if not self._read_framing(request, parser.should_upgrade()):
-            self.refuse_connection(Refusal(400, "BadRequest", "the request needs one Host header"))
+        whole = self._read_framing(request, parser.should_upgrade())
+        if not whole or version not in ("1.0", "1.1") or not request.target.startswith("/"):
+            self.refuse_connection(
+                Refusal(400, "BadRequest", "send HTTP/1.1 with one Host header and a path")
+            )
         elif self._head_bytes + self._chunk_bytes > HEAD_MAX and request.head_size > HEAD_MAX:
             self._too_large()
         elif self._request is None:

@@ -234,7 +234,9 @@ class UserExchange:
             grant = desk.grants.cached(key, now)
             carrier = desk.carriers.pick(self._cluster)
             if grant is None or carrier is None:
-                self._front.pause_reading("body")
+                if self._request.has_body:
+                    # Only then: a connection that is not read does not tell that it closed.
+                    self._front.pause_reading("body")
                 desk.spawn(self._ask_and_wait())
             else:
                 self.grant = grant

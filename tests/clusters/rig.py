@@ -234,9 +234,11 @@ class FakeApi:
         """Listen."""
         app = web.Application(client_max_size=2**30)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, shutdown_timeout=0.1)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
@@ -291,8 +293,6 @@ class FakeApi:
             return web.json_response({"slow": True})
         if path == "/api/v1/half":
             return await self._half(request)
-        if path == "/api/v1/echo":
-            return web.json_response({"headers": [list(h) for h in request.raw_headers_text()]})
         if path == "/redirect":
             return web.Response(status=301, headers={"Location": request.query["to"]})
         return web.json_response({"kind": "Status", "code": 404}, status=404)
@@ -337,6 +337,97 @@ _RESOURCES = [
     {"name": "secrets", "kind": "Secret", "namespaced": True, "verbs": ["get", "patch"]},
     {"name": "namespaces", "kind": "Namespace", "namespaced": False, "verbs": ["get"]},
 ]
+
+
+class RawClient:
+    """A TLS client that sends just the bytes it is given."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> "RawClient":
+        """Send."""
+        self.writer.write(data)
+        await self.writer.drain()
+        return self
+
+    async def head(self) -> bytes:
+        """Return the head of the next answer."""
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+
+    async def answer(self) -> tuple[int, bytes]:
+        """Return status and body of the next answer, which must have a length."""
+        head = await self.head()
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        return int(head.split(b" ")[1]), await self.reader.readexactly(length)
+
+    async def rest(self) -> bytes:
+        """Return everything until the other side closes."""
+        return await asyncio.wait_for(self.reader.read(), 10)
+
+    def close(self) -> None:
+        """Close at once."""
+        self.writer.transport.abort()
+
+
+class FakePages:
+    """The web role's pages: says what it was sent."""
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self.bodies: list[int] = []
+        self.fail_first = False
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self, path: Path) -> None:
+        """Listen."""
+        self._server = await asyncio.start_unix_server(self._serve, str(path))
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                await self._answer(reader, writer, await reader.readuntil(b"\r\n\r\n"))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes
+    ) -> None:
+        self.heads.append(head)
+        if b"Upgrade: websocket" in head:
+            if b"/ws/no" in head:
+                writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+                return
+            writer.write(
+                b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello "
+            )
+            while data := await reader.read(65536):
+                writer.write(data.upper())
+            return
+        size = 0
+        if b"Content-Length: " in head:
+            size = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+            await reader.readexactly(size)
+        self.bodies.append(size)
+        if b" /close " in head:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+            writer.close()
+            return
+        cookie = b"Set-Cookie: sessionid=1\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + cookie + b"Content-Length: 4\r\n\r\npage")
 
 
 class Rig:
@@ -401,6 +492,13 @@ class Rig:
         await self.web_role.fact_of("connected", instance=config.instance)
         return connection
 
+    async def raw(self) -> RawClient:
+        """Return a raw client of the gateway."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.gateway.port, ssl=self.trust
+        )
+        return RawClient(reader, writer)
+
     def kube_url(self, path: str) -> str:
         """Return the public address of a path of the cluster's API."""
         return f"{self.url}/k8s/clusters/c1{path}"
@@ -417,7 +515,8 @@ class Rig:
         await asyncio.gather(*self.agents, return_exceptions=True)
         await self._stack.aclose()
         if self.running is not None:
-            self.running.cancel()
+            if not self.running.cancelling():
+                self.running.cancel()
             await asyncio.gather(self.running, return_exceptions=True)
         await self.api.stop()
         await self.link.close()
