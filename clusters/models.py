@@ -10,7 +10,7 @@ from clusters.domain.liveness import TunnelFacts
 from fleet_portal.common.models import Project, User
 
 NAME = RegexValidator(
-    r"^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$",
+    r"^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?\Z",
     _("Use lower-case letters, digits and hyphens; begin and end with a letter or digit."),
 )
 

@@ -141,16 +141,18 @@ def reissue_join(
 
     `rebuilt`: the Kubernetes cluster behind the name is a new one, so its UID is forgotten.
     """
+    values: dict[str, str] = {}
     if mode:
-        cluster.mode = checks.valid_choice(mode, Cluster.MODES, "mode")
+        values["mode"] = checks.valid_choice(mode, Cluster.MODES, "mode")
     if impersonation:
-        cluster.impersonation = checks.valid_choice(
-            impersonation, Cluster.IMPERSONATION, "impersonation"
-        )
+        ways = Cluster.IMPERSONATION
+        values["impersonation"] = checks.valid_choice(impersonation, ways, "impersonation")
     if rebuilt:
-        cluster.uid = ""
+        values["uid"] = ""
         revoke_certificates(cluster, "the cluster was rebuilt: join it again")
-    cluster.save(update_fields=["mode", "impersonation", "uid"])
+    if values:
+        Cluster.objects.filter(pk=cluster.pk).update(**values)
+        cluster.refresh_from_db()
     token, expires_at = _new_token(cluster)
     add_event(cluster, "join reissued")
     audit.record(actor, "cluster.rejoin", cluster, detail={"mode": cluster.mode})
@@ -198,8 +200,13 @@ def enroll_agent(*, token: str, csr_pem: str, cluster_uid: str, remote: str) -> 
     return Enrolment(cluster, keys.certificate_pem(certificate))
 
 
+def _find_token(token: str) -> JoinToken | None:
+    return JoinToken.objects.select_related("cluster").filter(token_hash=hash_token(token)).first()
+
+
 def _take_token(token: str, cluster_uid: str, now: datetime) -> Cluster:
-    row = JoinToken.objects.select_related("cluster").filter(token_hash=hash_token(token)).first()
+    """Return the token's cluster, once. Raises EnrolmentRefused with the token left as it was."""
+    row = _find_token(token)
     if row is None:
         sentence = "This join token is not known: make a new command on the cluster's page."
         raise EnrolmentRefused(401, "Unauthorized", sentence)

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             name='Cluster',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=50, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$', 'Use lower-case letters, digits and hyphens; begin and end with a letter or digit.')], verbose_name='name')),
+                ('name', models.CharField(max_length=50, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens; begin and end with a letter or digit.')], verbose_name='name')),
                 ('labels', models.JSONField(blank=True, default=dict, verbose_name='labels')),
                 ('production', models.BooleanField(default=False, verbose_name='production')),
                 ('mode', models.CharField(choices=[('observe', 'observe'), ('use', 'use'), ('manage', 'manage')], default='manage', max_length=10, verbose_name='access mode')),
@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
             name='Region',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=50, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$', 'Use lower-case letters, digits and hyphens; begin and end with a letter or digit.')], verbose_name='name')),
+                ('name', models.CharField(max_length=50, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens; begin and end with a letter or digit.')], verbose_name='name')),
                 ('label', models.CharField(blank=True, max_length=100, verbose_name='label')),
             ],
             options={

@@ -10,10 +10,15 @@ register = template.Library()
 _UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20))
 
 
+def _number(value: float, digits: int) -> str:
+    # Rounded first: Django's formatting cuts digits off.
+    return formats.number_format(round(value, digits), digits, use_l10n=True)
+
+
 @register.filter
 def cores(milli: int) -> str:
     """Return thousandths of a core as cores: `3.5`, `12`."""
-    return formats.number_format(milli / 1000, 0 if milli % 1000 == 0 else 1, use_l10n=True)
+    return _number(milli / 1000, 0 if milli % 1000 == 0 else 1)
 
 
 @register.filter
@@ -23,8 +28,8 @@ def memory(amount: int) -> str:
         if amount >= size:
             value = amount / size
             digits = 0 if value >= 100 or amount % size == 0 else 1
-            return f"{formats.number_format(value, digits, use_l10n=True)} {unit}"
-    return f"{formats.number_format(amount, use_l10n=True)} B" if amount else "0"
+            return f"{_number(value, digits)} {unit}"
+    return f"{_number(amount, 0)} B" if amount else "0"
 
 
 @register.filter

@@ -188,9 +188,9 @@ def test_a_late_token_is_refused(agent: EnrolledAgent) -> None:
 
 
 def test_a_cluster_that_never_joined_cannot_be_reached() -> None:
-    actions.register_cluster(actor="test", name="new")
+    actions.register_cluster(actor="test", name="fresh")
     with pytest.raises(LinkRefused, match="no such cluster"):
-        ask(token_of(make_user(role="administrator")), cluster="new")
+        ask(token_of(make_user(role="administrator")), cluster="fresh")
 
 
 # Agents.
