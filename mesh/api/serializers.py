@@ -13,7 +13,7 @@ from mesh.queries import cause_text
 from mesh.queries.traffic import rates_of
 
 
-class RegionSerializer(serializers.Serializer[Any]):
+class RegionTrafficSerializer(serializers.Serializer[Any]):
     """One region with its state. Rates are requests a second; null while unknown."""
 
     region = serializers.CharField(source="region.name")

@@ -28,13 +28,13 @@ from mesh.views import person
 class RegionList(APIView):
     """Every region with its state and what arrives there."""
 
-    @extend_schema(responses=serializers.RegionSerializer(many=True))
+    @extend_schema(responses=serializers.RegionTrafficSerializer(many=True))
     def get(self, request: Request) -> Response:
         access = request_access(request._request)
         if not access.sees_anything:
             raise NotAllowed
         rows = queries.board(access, timezone.now())
-        return Response(serializers.RegionSerializer(rows, many=True).data)
+        return Response(serializers.RegionTrafficSerializer(rows, many=True).data)
 
 
 class EdgeViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[TrafficSample]):
