@@ -16,7 +16,8 @@ SLUG = RegexValidator(
 LOGIN = RegexValidator(
     r"^[a-z0-9][a-z0-9._@-]{0,99}$",
     _(
-        "Use lower-case letters, digits and . _ @ - (at most 100), no colon; begin with a letter or digit."
+        "Use lower-case letters, digits and . _ @ - (at most 100), no colon;"
+        " begin with a letter or digit."
     ),
 )
 
