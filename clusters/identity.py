@@ -424,7 +424,8 @@ class IdentityHandlers:
         answer = answers.get(name)
         if answer is None:
             raise LinkRefused(400, "BadRequest", f"The portal has no answer to {name!r}.")
-        return await database_sync_to_async(answer)()
+        found: Body = await database_sync_to_async(answer)()
+        return found
 
     async def fact(self, name: str, body: Body) -> None:
         await database_sync_to_async(take_fact, thread_sensitive=False, executor=self._facts)(

@@ -52,7 +52,7 @@ def seal(secret: bytes) -> bytes:
     return _fernet(settings.SECRET_KEY).encrypt(secret)
 
 
-def unseal(sealed: bytes) -> bytes:
+def unseal(sealed: "bytes | memoryview[int]") -> bytes:
     """Return what `seal` took; raises cryptography.fernet.InvalidToken after the key changed."""
     return _fernet(settings.SECRET_KEY).decrypt(bytes(sealed))
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 
@@ -193,8 +194,9 @@ def zones_of(cluster_ids: Sequence[int]) -> dict[int, dict[str, Capacity]]:
     )
     found: dict[int, dict[str, Capacity]] = defaultdict(dict)
     for row in rows:
-        sums = Capacity(**{name: int(row[f"sum_{name}"]) for name in _SUMS})
-        found[row["cluster_id"]][row["zone"]] = sums
+        sums: dict[str, Any] = dict(row)
+        capacity = Capacity(**{name: int(sums[f"sum_{name}"]) for name in _SUMS})
+        found[row["cluster_id"]][row["zone"]] = capacity
     return dict(found)
 
 

@@ -218,8 +218,8 @@ def cluster_remove(request: HttpRequest, name: str) -> HttpResponse:
     form = RemoveForm(cluster, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         commands = actions.remove_cluster(cluster, actor_of(request))
-        context = {"name": name, "text": "\n".join(commands)}
-        return render(request, "clusters/removed.html", context)
+        removed = {"name": name, "text": "\n".join(commands)}
+        return render(request, "clusters/removed.html", removed)
     row = queries.rows_of([cluster], timezone.now())[0]
     context = {"cluster": cluster, "form": form, "row": row}
     return render(request, "clusters/remove.html", context, status=400 if form.errors else 200)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -255,7 +256,11 @@ def _find_region(cluster: Cluster, told: dict[str, dict[str, Any]]) -> bool:
 
 
 def _is_region(name: str) -> bool:
-    return bool(name) and NAME.regex.search(name) is not None and len(name) <= 50
+    try:
+        NAME(name)
+    except ValidationError:
+        return False
+    return True
 
 
 @transaction.atomic

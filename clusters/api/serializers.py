@@ -7,7 +7,7 @@ from rest_framework import serializers
 from clusters.domain.capacity import Capacity
 from clusters.domain.statuses import LIVENESS
 from clusters.models import Cluster, Region
-from clusters.queries import ClusterRow, PoolRegion, PoolRow
+from clusters.queries import PoolRegion, PoolRow
 
 
 class CapacitySerializer(serializers.Serializer[Capacity]):
@@ -31,7 +31,7 @@ class LivenessSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField(allow_null=True)
 
 
-class ClusterSerializer(serializers.Serializer[ClusterRow]):
+class ClusterSerializer(serializers.Serializer[Any]):
     """One cluster of a list."""
 
     name = serializers.CharField(source="cluster.name")
@@ -49,7 +49,7 @@ class ClusterSerializer(serializers.Serializer[ClusterRow]):
 
 class StepSerializer(serializers.Serializer[Any]):
     key = serializers.CharField()
-    label = serializers.CharField()
+    words = serializers.CharField(source="label")
     status = serializers.ChoiceField(["done", "now", "later", "failed"])
     at = serializers.DateTimeField(allow_null=True)
     hint = serializers.CharField()

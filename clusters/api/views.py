@@ -71,7 +71,7 @@ def _join_answer(join: actions.Join, status: int) -> Response:
     return Response(JoinSerializer(body).data, status=status)
 
 
-class ClusterViewSet(viewsets.GenericViewSet[Cluster]):
+class ClusterViewSet(viewsets.GenericViewSet[Any]):
     """Clusters that the caller may see; operators of everything register and change them."""
 
     queryset = Cluster.objects.none()

@@ -72,7 +72,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setattr(kube, "_base_url", lambda: f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(kube.keys, "has_public_certificate", lambda: True)
+    monkeypatch.setattr("clusters.keys.has_public_certificate", lambda: True)
     kube.forget_kinds()
     yield gateway
     client = kube._transport.pop("client", None)

@@ -21,7 +21,7 @@ def literals(function: str, position: int) -> set[str]:
                     if isinstance(argument, ast.IfExp)
                     else [argument]
                 )
-                found |= {part.value for part in parts if isinstance(part, ast.Constant)}
+                found |= {str(part.value) for part in parts if isinstance(part, ast.Constant)}
     return found
 
 

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.django_db
 
 
 def audited(action: str) -> dict[str, Any]:
-    return AuditEntry.objects.get(action=action).detail
+    detail: dict[str, Any] = AuditEntry.objects.get(action=action).detail
+    return detail
 
 
 def test_a_renamed_cluster_reconnects(
