@@ -305,6 +305,8 @@ class DesiredSet(models.Model):
     acked_sequence = models.BigIntegerField(default=0)
     acked_session = models.CharField(max_length=64, blank=True, default="")
     acked_at = models.DateTimeField(null=True, blank=True)
+    # Since then the agent may know of it.
+    tried_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     retry_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=40, blank=True, default="")

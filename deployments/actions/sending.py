@@ -31,6 +31,7 @@ def claim_set(pk: int, owner: str, now: datetime) -> DesiredSet | None:
         ),
         lease_owner=Value(owner),
         lease_until=now + LEASE,
+        tried_at=now,
     )
     if not claimed:
         return None

@@ -112,8 +112,6 @@ def _drop_never_sent(application: Application, removed: list[Target]) -> None:
     untold = DesiredSet.objects.filter(
         project=application.project_id,
         cluster__in=[target.cluster_id for target in removed],
-        acked_at=None,
-        attempts=0,
-        lease_owner="",
+        tried_at=None,
     ).values("cluster")
     Target.objects.filter(application=application, removing=True, cluster__in=untold).delete()

@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ('acked_sequence', models.BigIntegerField(default=0)),
                 ('acked_session', models.CharField(blank=True, default='', max_length=64)),
                 ('acked_at', models.DateTimeField(blank=True, null=True)),
+                ('tried_at', models.DateTimeField(blank=True, null=True)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('retry_at', models.DateTimeField(blank=True, null=True)),
                 ('reason', models.CharField(blank=True, default='', max_length=40)),
