@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 360
 MARGIN_X, MARGIN_Y = 110, 60
+NODE_RADIUS = 38
+ARROW = 6
 LANE_WIDTH = 1000
 
 
@@ -72,13 +74,19 @@ def _arc(source: Node, destination: Node, rate: float) -> Arc:
     bend = min(60.0, length * 0.22)
     mid_x = (source.x + destination.x) / 2 - dy / length * bend
     mid_y = (source.y + destination.y) / 2 + dx / length * bend
-    path = (
-        f"M{source.x:g} {source.y:g} Q{mid_x:.1f} {mid_y:.1f} {destination.x:g} {destination.y:g}"
-    )
+    begin_x, begin_y = _towards(source, mid_x, mid_y, NODE_RADIUS)
+    end_x, end_y = _towards(destination, mid_x, mid_y, NODE_RADIUS + ARROW)
+    path = f"M{begin_x:.1f} {begin_y:.1f} Q{mid_x:.1f} {mid_y:.1f} {end_x:.1f} {end_y:.1f}"
     label_x = (source.x + destination.x) / 4 + mid_x / 2
     label_y = (source.y + destination.y) / 4 + mid_y / 2
     width = round(min(10.0, 1.5 + 2 * math.log10(1 + rate)), 1)
     return Arc(source.name, destination.name, path, round(label_x, 1), round(label_y, 1), width)
+
+
+def _towards(node: Node, x: float, y: float, distance: float) -> tuple[float, float]:
+    """Return the point at `distance` from the node's middle in the direction of (x, y)."""
+    length = math.hypot(x - node.x, y - node.y) or 1.0
+    return node.x + (x - node.x) / length * distance, node.y + (y - node.y) / length * distance
 
 
 def place_band(started: float, ended: float | None, since: float, until: float) -> Band | None:

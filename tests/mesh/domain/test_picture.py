@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from mesh.domain.picture import HEIGHT, WIDTH, Band, draw_arcs, place_band, place_nodes
+from mesh.domain.picture import HEIGHT, NODE_RADIUS, WIDTH, Band, draw_arcs, place_band, place_nodes
 
 
 def test_one_region_stands_in_the_middle_and_two_side_by_side():
@@ -48,3 +50,10 @@ def test_more_requests_are_a_wider_line_up_to_a_limit():
 )
 def test_bands_are_cut_to_the_window(started, ended, expected):
     assert place_band(started, ended, 0, 100) == expected
+
+
+def test_an_arc_begins_at_the_edge_of_its_node():
+    nodes = place_nodes(["eu", "us"])
+    (arc,) = draw_arcs(nodes, {("eu", "us"): 5.0})
+    x, y = map(float, arc.path.removeprefix("M").split(" Q")[0].split())
+    assert abs(math.dist((nodes[0].x, nodes[0].y), (x, y)) - NODE_RADIUS) < 0.2
