@@ -279,7 +279,7 @@ def join_progress(cluster: Cluster, now: datetime) -> list[Step]:
             fetched_at=token.fetched_at if token else None,
             reached_at=cluster.reached_at,
             connected_at=cluster.connected_at,
-            is_there=liveness_of(cluster, now).is_there,
+            is_there=not liveness_of(cluster, now).is_away,
             server_version=cluster.server_version,
             region=cluster.region.name if cluster.region else "",
             inventory_at=cluster.inventory_at,

@@ -202,3 +202,11 @@ def test_the_steps_of_a_new_cluster() -> None:
     join = actions.register_cluster(actor="test", name="a")
     steps = queries.join_progress(join.cluster, timezone.now())
     assert [step.status for step in steps] == ["now", "later", "later", "later", "later"]
+
+
+def test_a_tunnel_is_up_while_only_the_api_server_is_away() -> None:
+    cluster = make_cluster("eu-1")
+    connected(cluster, api_reachable=False)
+    cluster.refresh_from_db()
+    steps = {step.key: step.status for step in queries.join_progress(cluster, timezone.now())}
+    assert steps["tunnel"] == "done"

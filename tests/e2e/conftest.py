@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.portal import Portal
+from tests.e2e.fleet import Fleet
+from tests.e2e.portal import Person, Portal
 from tests.real.fixtures import (
+    ControlPlanes,
     control_planes,
     make_namespace,
     pytest_runtest_makereport,
@@ -38,7 +40,7 @@ CHROMIUM_FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
@@ -51,10 +53,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, portal: Portal) -> Iterator[Page]:
-    """A fresh browser window on the portal; a CSP violation or script error fails the test."""
+    """A fresh browser window on the portal, nobody logged in."""
+    yield from _window(browser, portal)
+
+
+@pytest.fixture
+def desk(browser: Browser, portal: Portal) -> Iterator[Page]:
+    """A fresh browser window of the administrator, logged in."""
+    yield from _window(browser, portal, portal.log_in())
+
+
+def _window(browser: Browser, portal: Portal, person: Person | None = None) -> Iterator[Page]:
+    """Open a window; a CSP violation or script error on any of its pages fails the test."""
     context = browser.new_context(
         base_url=portal.url, ignore_https_errors=True, viewport={"width": 1440, "height": 900}
     )
+    for name, value in (person.cookies if person else {}).items():
+        context.add_cookies([{"name": name, "value": value, "url": portal.url}])
     page = context.new_page()
     page.set_default_timeout(30_000)
     complaints: list[str] = []
@@ -70,14 +85,34 @@ def page(browser: Browser, portal: Portal) -> Iterator[Page]:
     assert complaints == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def portal() -> Iterator[Portal]:
-    """One portal for the tests of a module, with an administrator `admin`."""
+    """One portal for all tests of this folder, with an administrator `admin`.
+
+    Tests that stop it start it again; what they make in it has names of their own.
+    """
     portal = Portal()
-    portal.start()
-    portal.make_administrator()
-    yield portal
-    portal.close()
+    try:
+        portal.start()
+        portal.make_administrator()
+        yield portal
+    finally:
+        portal.close()
+
+
+@pytest.fixture(scope="package")
+def clusters(portal: Portal, control_planes: ControlPlanes) -> Iterator[Fleet]:
+    """The three real clusters, in whatever state the last test left them."""
+    fleet = Fleet(portal, control_planes.of("eu", "us", "ap"))
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture
+def fleet(clusters: Fleet) -> Fleet:
+    """The three real clusters: joined, ready, connected."""
+    clusters.heal()
+    return clusters
 
 
 @pytest.fixture(autouse=True)

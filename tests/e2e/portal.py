@@ -12,16 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import requests
-import urllib3
 
 from tests.real.processes import Process, free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 PASSWORD = "correct horse battery staple"
-
-# The portal's own authority signs its certificate; agents pin its key, these tests do not.
-urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
 
 class Portal:
@@ -31,6 +27,8 @@ class Portal:
         self.folder = Path(tempfile.mkdtemp(prefix="fleet-portal-"))
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
+        # The portal's own authority signs its certificate; the chain holds both.
+        self.certificate = self.folder / "run" / "gateway.crt"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLEET_")},
             "FLEET_DATA_DIR": str(self.folder),
@@ -54,10 +52,20 @@ class Portal:
         self._process.wait_until(self.answers, START_SECONDS)
 
     def answers(self) -> bool:
+        if not self.certificate.exists():
+            return False
         try:
-            return requests.get(f"{self.url}/readyz", verify=False, timeout=2).ok  # noqa: S501
+            return self.session().get(f"{self.url}/readyz", timeout=2).ok
         except requests.RequestException:
             return False
+
+    def session(self) -> requests.Session:
+        """Return a client that trusts this portal's certificate and nothing of the environment."""
+        session = requests.Session()
+        # Else a CA bundle or a proxy named by the environment wins.
+        session.trust_env = False
+        session.verify = str(self.certificate)
+        return session
 
     def stop(self) -> None:
         """Kill it, as a machine that loses power would."""
@@ -99,10 +107,7 @@ class Person:
 
     def __init__(self, portal: Portal, login: str) -> None:
         self._portal = portal
-        self._session = requests.Session()
-        # Else a CA bundle named by the environment wins over `verify`.
-        self._session.trust_env = False
-        self._session.verify = False
+        self._session = portal.session()
         address = f"{portal.url}/login/"
         self._session.get(address, timeout=10)
         form = {
@@ -114,6 +119,10 @@ class Person:
             address, form, headers={"Referer": address}, allow_redirects=False, timeout=10
         )
         assert answer.status_code == 302, answer.text[:2000]
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return dict(self._session.cookies)
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         return self._session.request(
@@ -133,9 +142,18 @@ class Person:
         return answer.json()
 
     def post(self, path: str, body: Any = None) -> Any:
-        answer = self.call("POST", path, body or {})
-        assert answer.ok, f"{answer.status_code} {answer.text[:2000]}"
+        return self.send("POST", path, body)
+
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.call(method, path, body or {})
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:2000]}"
         return answer.json() if answer.content else None
+
+    def refusal(self, method: str, path: str, body: Any = None) -> str:
+        """Send what must be refused; return the answer's text."""
+        answer = self.call(method, path, body or {})
+        assert 400 <= answer.status_code < 500, f"{answer.status_code} {answer.text[:2000]}"
+        return answer.text
 
     def wait(
         self, path: str, condition: Callable[[Any], bool], deadline_seconds: float = 60
@@ -159,15 +177,26 @@ class Agent:
             f"agent-{name}",
             [sys.executable, "-m", "fleet_portal.agent", "--kubeconfig", str(kubeconfig)],
             folder / f"agent-{name}.log",
-            environment={"PYTHONUNBUFFERED": "1"},
+            environment={"PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1"},
             folder=ROOT,
         )
 
     def start(self) -> None:
         self._process.start()
 
+    @property
+    def running(self) -> bool:
+        return self._process.running
+
     def kill(self) -> None:
         self._process.stop()
+
+    def pause(self) -> None:
+        """Freeze it: its connection stays open and says nothing, as a dead network's would."""
+        self._process.pause()
+
+    def resume(self) -> None:
+        self._process.resume()
 
     def log_tail(self, lines: int = 40) -> str:
         return self._process.log_tail(lines)
