@@ -100,7 +100,6 @@ def remove_cluster(cluster: Cluster, actor: Actor) -> list[str]:
     run there keeps running: nothing is deleted in the cluster by this.
     """
     commands = leftover_commands(
-        mode=cluster.mode,
         namespaces=queries.namespaces_of(cluster),
         prometheus_namespace=cluster.prometheus_namespace,
     )

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from clusters.domain.rules import CLUSTER_ROLES, PROMETHEUS_ROLE, SYSTEM
 
 
-def leftover_commands(
-    *, mode: str, namespaces: Sequence[str], prometheus_namespace: str
-) -> list[str]:
+def leftover_commands(*, namespaces: Sequence[str], prometheus_namespace: str) -> list[str]:
     """Return kubectl commands that delete what the manifest made, most powerful things first.
 
     Namespaces of projects stay: what runs in them belongs to the projects.
@@ -22,11 +20,10 @@ def leftover_commands(
             f"kubectl delete role,rolebinding --ignore-not-found -n {prometheus_namespace}"
             f" {PROMETHEUS_ROLE}"
         )
-    if mode == "manage":
-        commands += [
-            f"kubectl delete role,rolebinding --ignore-not-found -n {namespace}"
-            f" -l app.kubernetes.io/part-of=fleet-portal"
-            for namespace in namespaces
-        ]
+    commands += [
+        f"kubectl delete role,rolebinding --ignore-not-found -n {namespace}"
+        f" -l app.kubernetes.io/part-of=fleet-portal"
+        for namespace in namespaces
+    ]
     commands.append(f"kubectl delete namespace --ignore-not-found {SYSTEM}")
     return commands

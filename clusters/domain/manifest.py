@@ -4,6 +4,7 @@ Pure: the same input gives the same text, so what was shown is what is applied. 
 agent with its credentials to join, and the rules, which are printed alone when they change.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -351,6 +352,14 @@ def _project(slug: str, namespace: str) -> list[Commented]:
     ]
 
 
+def _restarted_by(token: str) -> dict[str, str]:
+    """Return an annotation that differs for each join command.
+
+    Applied again, it replaces the Pod, so that an agent which was refused reads what is new.
+    """
+    return {"fleet-portal.io/join": hashlib.sha256(token.encode()).hexdigest()[:12]}
+
+
 def _deployment(given: ManifestInput) -> Commented:
     labels = {"app.kubernetes.io/name": AGENT}
     container = {
@@ -388,7 +397,10 @@ def _deployment(given: ManifestInput) -> Commented:
                 "replicas": 1,
                 "strategy": {"type": "Recreate"},
                 "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
+                "template": {
+                    "metadata": {"labels": labels, "annotations": _restarted_by(given.token)},
+                    "spec": pod,
+                },
             },
         },
     )

@@ -306,9 +306,7 @@ def test_prometheus_alone_is_proxied(joined: Joined) -> None:
 def test_what_is_left_is_cleared_by_the_printed_commands(plane: ControlPlane) -> None:
     """Last in this module: it takes the manifest away again."""
     plane.kubectl("apply", "-f", "-", input=manifest_of("manage", "legacy"))
-    commands = leftover_commands(
-        mode="manage", namespaces=["shop"], prometheus_namespace="monitoring"
-    )
+    commands = leftover_commands(namespaces=["shop"], prometheus_namespace="monitoring")
     for command in commands:
         plane.kubectl(*command.split()[1:])
     found = plane.kubectl(

@@ -152,6 +152,17 @@ def test_the_pod_is_locked_down() -> None:
     assert container["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_a_new_command_replaces_the_pod() -> None:
+    """Else an agent that was refused would read the new token minutes later."""
+
+    def template(token: str) -> Any:
+        return find(given(token=token), "Deployment", "fleet-agent")["spec"]["template"]
+
+    assert template("fpj_a") == template("fpj_a")
+    assert template("fpj_a") != template("fpj_b")
+    assert "fpj_a" not in str(template("fpj_a"))
+
+
 def test_each_part_that_grants_says_why() -> None:
     for part in build_manifest(given()):
         assert (
