@@ -109,7 +109,7 @@ def given_portal(address: str) -> Iterator[Visit]:
         "csrfmiddlewaretoken": session.cookies["csrftoken"],
     }
     session.post(page, form, headers={"Referer": page}, allow_redirects=False, timeout=10)
-    yield Visit(address, session.cookies[SESSION_COOKIE])
+    yield Visit(address, str(session.cookies[SESSION_COOKIE]))
 
 
 def new_context(browser: Browser, visit: Visit, look: tuple[int, str, str]) -> BrowserContext:
