@@ -113,7 +113,7 @@ class Person:
         form = {
             "username": login,
             "password": PASSWORD,
-            "csrfmiddlewaretoken": self._session.cookies["csrftoken"],
+            "csrfmiddlewaretoken": self.cookies["csrftoken"],
         }
         answer = self._session.post(
             address, form, headers={"Referer": address}, allow_redirects=False, timeout=10
@@ -122,7 +122,7 @@ class Person:
 
     @property
     def cookies(self) -> dict[str, str]:
-        return dict(self._session.cookies)
+        return {cookie.name: cookie.value or "" for cookie in self._session.cookies}
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         return self._session.request(
@@ -130,7 +130,7 @@ class Person:
             f"{self._portal.url}/api/v1{path}",
             json=body,
             headers={
-                "X-CSRFToken": self._session.cookies["csrftoken"],
+                "X-CSRFToken": self.cookies["csrftoken"],
                 "Referer": self._portal.url,
             },
             timeout=30,
@@ -200,3 +200,7 @@ class Agent:
 
     def log_tail(self, lines: int = 40) -> str:
         return self._process.log_tail(lines)
+
+    def wait_for_log(self, words: str, deadline_seconds: float) -> None:
+        """Wait until the agent has said so."""
+        self._process.wait_until(lambda: words in self._process.log_tail(), deadline_seconds)

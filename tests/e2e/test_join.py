@@ -183,3 +183,17 @@ def test_a_dead_cluster_is_removed(fleet: Fleet, desk: Page) -> None:
     assert "fleet-" not in ap.kubectl(
         "get", "namespaces,clusterroles,clusterrolebindings", "-o=name"
     )
+
+
+def test_a_refused_form_keeps_what_was_typed(fleet: Fleet, desk: Page) -> None:
+    desk.goto("/clusters/new/")
+    typed = {"name": "<b>eu-1</b>", "region": "../x", "labels": "a=b=c\n{{ x }}", "scopes": "shop"}
+    for name, value in typed.items():
+        desk.fill(f"[name={name}]", value)
+    desk.get_by_role("button", name="Make the join command").click()
+    expect(desk.locator("main")).to_contain_text("Nothing was saved yet.")
+    screenshot(desk, "wizard-refused")
+    for name, value in typed.items():
+        expect(desk.locator(f"[name={name}]")).to_have_value(value)
+    desk.goto("/clusters/")
+    expect(desk.locator("tbody tr")).to_have_count(3)
