@@ -4,6 +4,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 
 from fleet_portal.common.audit import record
 from fleet_portal.common.models import AuditEntry, RoleBinding, User
@@ -200,3 +201,10 @@ def test_a_form_without_its_token_says_that_nothing_was_changed() -> None:
     answer = Client(enforce_csrf_checks=True).post("/login/", {"username": "ada"})
     assert answer.status_code == 403
     assert "nothing was changed" in answer.content.decode()
+
+
+def test_a_request_that_is_too_large_says_what_fits(settings: Settings) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    answer = Client().post("/login/", {"username": "a" * 2000})
+    assert answer.status_code == 413
+    assert "8 MiB" in answer.content.decode()
