@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -30,8 +30,6 @@ from deployments.models import (
     Revision,
     Rollout,
     Target,
-    Wave,
-    WaveTarget,
 )
 from deployments.texts import say
 from fleet_portal.common.access import Access, Role
@@ -246,8 +244,10 @@ def health_counts(rows: Iterable[TargetRow]) -> list[tuple[Status, int]]:
 
 def revisions_of(application: Application) -> QuerySet[Revision]:
     """Return the revisions, newest first, each with `running_count`: clusters that want it."""
-    return application.revisions.select_related("author").annotate(
-        running_count=Count("targets", filter=Q(targets__removing=False))
+    return (
+        application.revisions.select_related("author")
+        .annotate(running_count=Count("targets", filter=Q(targets__removing=False)))
+        .order_by("-number")
     )
 
 
@@ -317,20 +317,13 @@ def rollout_visible_to(access: Access, pk: int) -> Rollout:
     return found
 
 
-def rollouts_with_waves(rollouts: QuerySet[Rollout]) -> QuerySet[Rollout]:
-    """Return the rollouts with their waves and targets prefetched."""
-    targets = WaveTarget.objects.all()
-    waves = Wave.objects.prefetch_related(Prefetch("targets", targets))
-    return rollouts.prefetch_related(Prefetch("waves", waves))
-
-
 def rollouts_counted(rollouts: QuerySet[Rollout]) -> QuerySet[Rollout]:
     """Return the rollouts with `cluster_count` and `passed_count`."""
     passed = [statuses.SOAKED, statuses.REMOVED]
     return rollouts.annotate(
         cluster_count=Count("waves__targets"),
         passed_count=Count("waves__targets", filter=Q(waves__targets__state__in=passed)),
-    )
+    ).order_by("-id")
 
 
 def open_rollout_of(application: Application) -> Rollout | None:

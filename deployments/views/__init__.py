@@ -23,6 +23,11 @@ def actor_of(request: HttpRequest) -> User:
     return request.user
 
 
+def posted(request: HttpRequest) -> tuple[Any, Any]:
+    """Return what was posted and its files, even when empty; (None, None) for another method."""
+    return (request.POST, request.FILES) if request.method == "POST" else (None, None)
+
+
 def page_number(request: HttpRequest) -> int:
     text = request.GET.get("page", "1")
     return int(text) if text.isdigit() and len(text) < 7 else 1

@@ -20,7 +20,7 @@ from deployments.forms import (
     selection_initial,
 )
 from deployments.models import Application
-from deployments.views import actor_of, application_for
+from deployments.views import actor_of, application_for, posted
 from fleet_portal.common.access import Role, request_access, requires
 from fleet_portal.common.errors import ActionRefused
 from fleet_portal.common.forms import add_refusal
@@ -32,7 +32,7 @@ def back_to(application: Application) -> HttpResponse:
 
 @requires(Role.OPERATOR)
 def application_new(request: HttpRequest) -> HttpResponse:
-    form = NewApplicationForm(request_access(request), request.POST or None, request.FILES or None)
+    form = NewApplicationForm(request_access(request), *posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             application = _create(request, form)
@@ -60,7 +60,7 @@ def revise(request: HttpRequest, project: str, name: str) -> HttpResponse:
     application = application_for(request, Role.OPERATOR, project, name)
     latest = application.revisions.first()
     initial = {"manifests": queries.revision_yaml(latest, replicas=True) if latest else ""}
-    form = RevisionForm(request.POST or None, request.FILES or None, initial=initial)
+    form = RevisionForm(*posted(request), initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             text, note = form.manifest_text(), form.cleaned_data["note"]
@@ -78,7 +78,7 @@ def revise(request: HttpRequest, project: str, name: str) -> HttpResponse:
 def placement(request: HttpRequest, project: str, name: str) -> HttpResponse:
     application = application_for(request, Role.OPERATOR, project, name)
     initial = selection_initial(application.placement)
-    form = PlacementForm(request_access(request), request.POST or None, initial=initial)
+    form = PlacementForm(request_access(request), posted(request)[0], initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             actions.set_placement(actor_of(request), application, form.placement())
@@ -94,7 +94,7 @@ def overrides(request: HttpRequest, project: str, name: str) -> HttpResponse:
     application = application_for(request, Role.OPERATOR, project, name)
     initial = [override_initial(row) for row in application.overrides.all()]
     formset = OverrideFormSet(
-        request.POST or None, initial=initial, form_kwargs={"access": request_access(request)}
+        posted(request)[0], initial=initial, form_kwargs={"access": request_access(request)}
     )
     refusal = None
     if request.method == "POST" and formset.is_valid():
@@ -120,7 +120,7 @@ def scale(request: HttpRequest, project: str, name: str) -> HttpResponse:
     application = application_for(request, Role.OPERATOR, project, name)
     latest = application.revisions.first()
     counts = replicas_now(application, load_content(latest)) if latest else {}
-    form = ScaleForm(counts, request.POST or None)
+    form = ScaleForm(counts, posted(request)[0])
     if request.method == "POST" and form.is_valid():
         try:
             actions.scale_application(actor_of(request), application, form.counts())

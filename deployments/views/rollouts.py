@@ -13,7 +13,7 @@ from deployments import actions, queries
 from deployments.forms import RolloutForm, WaveFormSet, waves_initial
 from deployments.fragments import rollouts_page
 from deployments.models import Rollout
-from deployments.views import actor_of, application_for, page_number
+from deployments.views import actor_of, application_for, page_number, posted
 from fleet_portal.common.access import Role, request_access, requires
 from fleet_portal.common.errors import ActionRefused, NotVisible
 from fleet_portal.common.forms import add_refusal
@@ -62,10 +62,8 @@ def start(request: HttpRequest, project: str, name: str) -> HttpResponse:
     application = application_for(request, Role.OPERATOR, project, name)
     kwargs = {"access": request_access(request)}
     initial = {"soak_seconds": settings.FLEET_WAVE_SOAK_SECONDS}
-    form = RolloutForm(request.POST or None, initial=initial)
-    waves = WaveFormSet(
-        request.POST or None, initial=waves_initial(application), form_kwargs=kwargs
-    )
+    form = RolloutForm(posted(request)[0], initial=initial)
+    waves = WaveFormSet(posted(request)[0], initial=waves_initial(application), form_kwargs=kwargs)
     if request.method == "POST" and form.is_valid() and waves.is_valid():
         given = [wave for item in waves.forms if (wave := item.wave()) is not None]
         try:
