@@ -108,7 +108,7 @@ class SimulatedCluster:
         self.network = network
         self.store = Store()
         self.objects = Objects(self.store)
-        self._folder = folder
+        self.folder = folder
         tls, self.certificate = server_context(folder, plan.name)
         self.server = ApiServer(self.store, self.objects, self._resolve, tls)
         self.address = ""
@@ -196,7 +196,7 @@ class SimulatedCluster:
             ],
             "current-context": self.plan.name,
         }
-        path = self._folder / f"{self.plan.name}-{user}.kubeconfig"
+        path = self.folder / f"{self.plan.name}-{user}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         return path

@@ -74,18 +74,19 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
+    async def ended(self, seconds: float | None = None) -> None:
+        """Wait until the program has ended, for some seconds at most."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self._process.wait, seconds)
+
     async def stop(self) -> None:
         """End the program and its group, kindly first."""
         if self.is_running:
             self._process.terminate()
-            await self._ended(STOP_SECONDS)
+            await self.ended(STOP_SECONDS)
         # What the program started is in its group still if it ended without cleaning up.
         self.signal(signal.SIGKILL)
-        await self._ended(STOP_SECONDS)
-
-    async def _ended(self, seconds: float) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(self._process.wait, seconds)
+        await self.ended(STOP_SECONDS)
 
 
 async def stop_all(children: Sequence[Child]) -> None:

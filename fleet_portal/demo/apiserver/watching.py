@@ -131,5 +131,5 @@ async def _follow(
             changes.append(queue.get_nowait())
         if changes:
             await out.send([e for change in changes if (e := event_of(order, change))])
-        elif order.bookmarks:
+        elif order.bookmarks and left > BOOKMARK_SECONDS:
             await out.bookmark(store.revision)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from fleet_portal.demo.apiserver.errors import ApiError
 from fleet_portal.demo.apiserver.kinds import BY_KIND, ResourceType
-from fleet_portal.demo.apiserver.objects import Objects, timestamp
+from fleet_portal.demo.apiserver.objects import Objects
 from fleet_portal.demo.apiserver.store import Object, Store
 
 MANAGER = "kube-controller-manager"
@@ -41,7 +40,7 @@ class Context:
         return self.objects.store
 
     def now(self) -> str:
-        return timestamp(datetime.now(UTC))
+        return self.objects.now()
 
     def set_status(self, resource: ResourceType, obj: Object, status: Object) -> None:
         """Write a status where it differs; an object that is gone needs none."""
@@ -78,6 +77,11 @@ def controller_of(obj: Object) -> Object | None:
 def owned_by(owner: Object, candidates: list[Object]) -> list[Object]:
     uid = owner["metadata"]["uid"]
     return [c for c in candidates if (r := controller_of(c)) is not None and r["uid"] == uid]
+
+
+def image_tag(image: str) -> str:
+    """Return the tag of an image's name; a registry's port is none."""
+    return image.rpartition("/")[2].partition(":")[2]
 
 
 def is_ending(obj: Object) -> bool:

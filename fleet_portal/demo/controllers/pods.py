@@ -11,7 +11,13 @@ from typing import Any
 from clusters.domain.objects import milli_of, whole_of
 from clusters.domain.requests import is_terminal, pod_requests
 from fleet_portal.demo.apiserver.store import Object
-from fleet_portal.demo.controllers.base import Context, controller_of, is_ending, kind
+from fleet_portal.demo.controllers.base import (
+    Context,
+    controller_of,
+    image_tag,
+    is_ending,
+    kind,
+)
 
 PODS = kind("", "Pod")
 NODES = kind("", "Node")
@@ -107,7 +113,7 @@ def _write(context: Context, pod: Object, status: Object) -> None:
 
 
 def _cannot_pull(image: str) -> bool:
-    return "bad" in image.rpartition("/")[2].partition(":")[2]
+    return "bad" in image_tag(image)
 
 
 def _come_up(context: Context, pod: Object) -> None:

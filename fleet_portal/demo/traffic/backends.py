@@ -13,7 +13,7 @@ import random
 from fleet_portal.demo.apiserver.kinds import BY_KIND
 from fleet_portal.demo.apiserver.store import Change, Object
 from fleet_portal.demo.cluster import SimulatedCluster
-from fleet_portal.demo.controllers.base import is_ready
+from fleet_portal.demo.controllers.base import image_tag, is_ready
 
 PODS = BY_KIND["", "Pod"]
 _LATENCY_SECONDS = (0.004, 0.03)
@@ -32,7 +32,7 @@ def served_port(pod: Object) -> int | None:
 
 
 def is_failing(pod: Object) -> bool:
-    return any("fail" in c["image"].rpartition(":")[2] for c in pod["spec"]["containers"])
+    return any("fail" in image_tag(c["image"]) for c in pod["spec"]["containers"])
 
 
 class Backends:

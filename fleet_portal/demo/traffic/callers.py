@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from fleet_portal.demo.cluster import SimulatedCluster
 
@@ -25,26 +26,36 @@ class Callers:
         self._cluster = cluster
         self._proxy = proxy
         self._namespace, self._labels = namespace, labels
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._request = f"GET / HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
 
     async def run(self) -> None:
         """Send at the pace of the Pods that are ready; nobody there sends nothing."""
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        while True:
-            pods = len(self._cluster.ready_pods(self._namespace, self._labels))
-            if not pods:
-                await asyncio.sleep(_IDLE_SECONDS)
-                continue
-            pause = asyncio.create_task(asyncio.sleep(1 / (REQUESTS_PER_SECOND * pods)))
-            try:
-                if streams is None:
-                    streams = await asyncio.open_connection(*self._proxy)
-                await asyncio.wait_for(self._ask(*streams), _ANSWER_SECONDS)
-            except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
-                if streams is not None:
-                    streams[1].close()
-                streams = None
-            await pause
+        try:
+            while True:
+                pods = len(self._cluster.ready_pods(self._namespace, self._labels))
+                if pods:
+                    began = time.monotonic()
+                    await self._send()
+                    pause = 1 / (REQUESTS_PER_SECOND * pods) - (time.monotonic() - began)
+                    await asyncio.sleep(max(0.0, pause))
+                else:
+                    await asyncio.sleep(_IDLE_SECONDS)
+        finally:
+            self._hang_up()
+
+    async def _send(self) -> None:
+        try:
+            if self._streams is None:
+                self._streams = await asyncio.open_connection(*self._proxy)
+            await asyncio.wait_for(self._ask(*self._streams), _ANSWER_SECONDS)
+        except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+        self._streams = None
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(self._request)
