@@ -148,6 +148,7 @@ class FakeAgents:
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
+    tokens: list[bytes] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
     answer: tuple[int, bytes] | None = None
 
@@ -172,6 +173,7 @@ class FakeAgents:
         }
 
     def _take(self, cluster: Cluster, project: str, body: bytes) -> tuple[int, bytes]:
+        self.tokens.append(body)
         payload = body.split(b".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
         key = f"{cluster.name}/{project}"

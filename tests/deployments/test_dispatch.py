@@ -58,17 +58,9 @@ def test_sends_the_set_and_the_content_the_agent_lacks(
 
 
 def test_the_set_is_signed_by_the_portal(app: Application, agents: FakeAgents) -> None:
-    bodies: list[bytes] = []
-    take = agents._take
-    agents._take = lambda cluster, project, body: (
-        bodies.append(body)
-        or take(  # type: ignore[method-assign,assignment,func-returns-value]
-            cluster, project, body
-        )
-    )
     step()
     jwk = jwt.PyJWK(keys.assertion_jwks()[0])
-    token = bodies[0].decode()
+    token = agents.tokens[0].decode()
     claims = jwt.decode(token, jwk.key, algorithms=["ES256"], audience="uid-eu-1")
     assert "exp" not in claims
     assert jwt.get_unverified_header(token)["typ"] == "fleet-desired-set+jwt"

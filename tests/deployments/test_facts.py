@@ -22,7 +22,7 @@ def test_a_cluster_shows_what_the_project_may_use() -> None:
     make_connected_cluster("eu-1", labels={"a": "b"})
     make_cluster("eu-2", region=None)
     facts = {found.name: found for found in cluster_facts(make_project("default").pk)}
-    assert (facts["eu-1"].region, facts["eu-1"].namespaces) == ("eu", {"shop"})
+    assert (facts["eu-1"].region, facts["eu-1"].namespaces) == ("eu", frozenset({"shop"}))
     assert (facts["eu-2"].region, facts["eu-2"].namespaces) == ("", frozenset())
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from deployments import parsing
 from deployments.domain.sentences import Refusal
 from deployments.parsing import parse_in_side_process
 from fleet_portal.common.errors import ActionRefused
@@ -37,6 +36,6 @@ def test_a_process_that_ends_badly_is_a_refusal(
         code = -9 if outcome == "killed" else 0
         return subprocess.CompletedProcess(command, code, b"{}", b"")
 
-    monkeypatch.setattr(parsing.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(ActionRefused, match="more time or memory than allowed"):
         parse_in_side_process("a: 1")

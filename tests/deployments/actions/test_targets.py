@@ -1,5 +1,6 @@
 """What a report changes, and what it must not."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def test_what_is_held_back_while_removing_shows(cluster: Cluster, target: Target
 
 def test_an_agent_that_lost_its_set_is_sent_it_again(cluster: Cluster, target: Target) -> None:
     held = DesiredSet.objects.get()
-    long_ago = timezone.now() - timezone.timedelta(minutes=1)
+    long_ago = timezone.now() - timedelta(minutes=1)
     DesiredSet.objects.update(
         acked_epoch=held.epoch, acked_sequence=held.sequence, acked_at=long_ago
     )

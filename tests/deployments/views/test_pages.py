@@ -1,5 +1,7 @@
 """Who may open and post which page."""
 
+from collections.abc import Sequence
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -35,7 +37,7 @@ OPERATORS = [
 ]  # fmt: skip
 
 
-def address(name: str, args: list[object]) -> str:
+def address(name: str, args: Sequence[object]) -> str:
     values = [Rollout.objects.get().pk if arg == "R" else arg for arg in args]
     return reverse(f"deployments:{name}", args=values)
 
@@ -64,10 +66,10 @@ def test_pages_that_change(name: str, args: list[object], person: str, status: i
 )  # fmt: skip
 def test_posts_of_others_change_nothing(name: str, args: list[object], person: str) -> None:
     rows = (Application, Rollout, Target)
-    before = [list(model.objects.values()) for model in rows]  # type: ignore[attr-defined]
+    before = [list(model.objects.values()) for model in rows]
     response = client_of(person).post(address(name, args), {"clusters": ["eu-1"]})
     assert response.status_code in (302, 403, 404)
-    assert [list(model.objects.values()) for model in rows] == before  # type: ignore[attr-defined]
+    assert [list(model.objects.values()) for model in rows] == before
 
 
 @pytest.mark.parametrize(
