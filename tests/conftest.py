@@ -20,6 +20,8 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     from django.db import connections
 
     database = settings.DATABASES["default"]
+    # Threads of sockets and loops must not keep a session open when the database is dropped.
+    connections["default"].settings_dict["CONN_MAX_AGE"] = 0
     if database["ENGINE"].endswith("sqlite3"):
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         name = str(Path(_data) / f"test-{worker}.sqlite3")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +43,13 @@ class Loop:
 
     def run(self, stopped: threading.Event) -> None:
         """Run until `stopped` is set."""
-        while not stopped.is_set():
-            self.woken.clear()
-            self.run_once()
-            self.woken.wait(self.every_seconds)
+        try:
+            while not stopped.is_set():
+                self.woken.clear()
+                self.run_once()
+                self.woken.wait(self.every_seconds)
+        finally:
+            connections.close_all()
 
 
 _running: dict[str, Loop] = {}
