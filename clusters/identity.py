@@ -24,6 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.core import signing
+from django.db import connections
 from django.utils import timezone
 
 from clusters import actions, keys, queries, reports
@@ -431,3 +432,8 @@ class IdentityHandlers:
         await database_sync_to_async(take_fact, thread_sensitive=False, executor=self._facts)(
             name, body
         )
+
+    def close(self) -> None:
+        """End the thread of facts and its database connection."""
+        self._facts.submit(connections.close_all)
+        self._facts.shutdown()

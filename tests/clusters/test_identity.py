@@ -5,6 +5,8 @@ from typing import Any
 
 import jwt
 import pytest
+from channels.db import database_sync_to_async
+from django.db import connections
 from django.utils import timezone
 
 from clusters import actions, identity, keys
@@ -320,6 +322,8 @@ def test_the_link_gets_answers_and_refusals() -> None:
         await handlers.fact("closed", {"cluster": "nobody", "session": "s"})
         with pytest.raises(LinkRefused) as refused:
             await handlers.ask("authorize", {"authorization": None, "cluster": "x"}, "")
+        await database_sync_to_async(connections.close_all)()
         return refused.value.status
 
     assert asyncio.run(talk()) == 401
+    handlers.close()
