@@ -62,6 +62,17 @@ def observe_traffic() -> None:
         )
         actions.record_traffic(answers, {row.pk: row for row in clusters}, timezone.now())
     judge(timezone.now())
+    add_routes()
+
+
+def add_routes() -> None:
+    """Route where clusters have confirmed their stub: each tick, so that sharing takes seconds."""
+    waiting = MeshService.objects.filter(placements__routed=False, removing=False).distinct()
+    for service in waiting.select_related("project", "application"):
+        try:
+            actions.add_routes(service, CONTROLLER)
+        except FleetError as error:
+            actions.record_error(service, str(error))
 
 
 def _mesh(cluster: Cluster) -> ClusterMesh:

@@ -132,6 +132,8 @@ class ServicePlacement(models.Model):
     cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="+")
     runs_service = models.BooleanField(default=False)
     own_route = models.CharField(max_length=253, blank=True, default="")
+    # Callers are sent to the stub only after the cluster has confirmed that it holds it.
+    routed = models.BooleanField(default=False)
     zones = models.JSONField(default=dict)
     ready = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)

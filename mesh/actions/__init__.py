@@ -13,6 +13,7 @@ from mesh.actions.observing import (
     record_traffic,
 )
 from mesh.actions.services import (
+    add_routes,
     change_service,
     distribute,
     finish_removal,
@@ -21,6 +22,7 @@ from mesh.actions.services import (
 )
 
 __all__ = [
+    "add_routes",
     "change_service",
     "distribute",
     "drop_old_periods",

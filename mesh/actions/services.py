@@ -1,8 +1,9 @@
 """Share a service across clusters, change how it is shared, and take that back.
 
 The objects travel as a system application of the service's project: one pipeline, one status,
-one drift rule. Removal has two steps, callers first: routes go, and when every cluster has
-confirmed that, everything else goes.
+one drift rule. Sharing has two steps, callers last: a cluster gets its route once it has confirmed
+the rest. So has removal, callers first: routes go, and when every cluster has confirmed that,
+everything else goes.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from mesh.models import KUBE_NAME, MeshService
 
 Actor = User | str | None
 ASK_SECONDS = 8.0
-ROUTES = frozenset({"VirtualService"})
 DAY = 86400
 
 
@@ -134,15 +134,18 @@ def finish_removal(service: MeshService) -> bool:
     return True
 
 
-def distribute(service: MeshService, actor: Actor) -> bool:
-    """Hand the objects of every cluster to deployments; return whether anything was new.
+def add_routes(service: MeshService, actor: Actor) -> bool:
+    """Send callers to the stub in clusters that have confirmed it since; return whether any did."""
+    waiting = service.placements.filter(routed=False)
+    ready = waiting.filter(cluster__in=queries.confirmed_clusters(service))
+    if service.removing or not ready.update(routed=True):
+        return False
+    return distribute(service, actor)
 
-    While a service is being removed, the routes are left out.
-    """
-    wanted = {
-        cluster_id: [obj for obj in objects if not (service.removing and obj["kind"] in ROUTES)]
-        for cluster_id, objects in queries.objects_by_cluster(service).items()
-    }
+
+def distribute(service: MeshService, actor: Actor) -> bool:
+    """Hand the objects of every cluster to deployments; return whether anything was new."""
+    wanted = queries.objects_by_cluster(service)
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     if digest == service.distributed and service.application_id is not None:
         return False

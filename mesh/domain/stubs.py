@@ -33,6 +33,8 @@ __all__ = [
 TIER = "fleet-portal.io/tier-"
 TLS_MODE = "security.istio.io/tlsMode"
 NETWORKING = "networking.istio.io/v1"
+# What sends callers to the stub: added after everything else, taken away before it.
+ROUTE_KIND = "VirtualService"
 
 Manifest = dict[str, Any]
 
@@ -210,7 +212,7 @@ def _stub_service(service: Service) -> Manifest:
 def _virtual_service(service: Service, failover: Failover) -> Manifest:
     return {
         "apiVersion": NETWORKING,
-        "kind": "VirtualService",
+        "kind": ROUTE_KIND,
         "metadata": _meta(service, _base_name(service)),
         # The full name is enough: istiod adds the short names of the Service behind it.
         "spec": {"hosts": [service.own_host], "http": [_http_route(service, failover)]},

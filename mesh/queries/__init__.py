@@ -2,6 +2,7 @@
 
 from mesh.queries.services import (
     clusters_in_scope,
+    confirmed_clusters,
     default_hold_down,
     objects_by_cluster,
     routes_are_gone,
@@ -18,6 +19,7 @@ __all__ = [
     "board",
     "cause_text",
     "clusters_in_scope",
+    "confirmed_clusters",
     "default_hold_down",
     "edges_visible_to",
     "istio_ids",

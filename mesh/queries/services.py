@@ -98,14 +98,32 @@ def _site(row: ServicePlacement, zone: str) -> stubs.Site:
 
 
 def objects_by_cluster(service: MeshService) -> dict[int, list[dict[str, Any]]]:
-    """Return cluster id -> the objects that belong there now."""
+    """Return cluster id -> the objects that belong there now.
+
+    Routes come last and go first: a cluster gets its route once it has confirmed the rest, and
+    while a service is being removed nobody has one.
+    """
     sites = sites_of(service)
     everywhere = list(sites.values())
-    return {
-        cluster_id: stubs.objects_for(
+    routed = set(service.placements.filter(routed=True).values_list("cluster_id", flat=True))
+    found = {}
+    for cluster_id, here in sites.items():
+        objects = stubs.objects_for(
             service.service, here, everywhere, service.nearest, service.failover_settings
         )
-        for cluster_id, here in sites.items()
+        may_route = cluster_id in routed and not service.removing
+        found[cluster_id] = [obj for obj in objects if may_route or obj["kind"] != stubs.ROUTE_KIND]
+    return found
+
+
+def confirmed_clusters(service: MeshService) -> set[int]:
+    """Return the clusters that hold what they were last told."""
+    if service.application is None:
+        return set()
+    return {
+        target.cluster_id
+        for target in service.application.targets.all()
+        if target.observed_digest == target.desired_digest and target.sync == Sync.SYNCED.value
     }
 
 
@@ -113,12 +131,11 @@ def routes_are_gone(service: MeshService) -> bool:
     """Tell whether every cluster that is there has confirmed what it was last told."""
     if service.application is None:
         return True
-    now = timezone.now()
-    targets = service.application.targets.select_related("cluster")
-    return all(
-        target.observed_digest == target.desired_digest and target.sync == Sync.SYNCED.value
-        for target in targets
-        if liveness_of(target.cluster, now).is_there
+    now, confirmed = timezone.now(), confirmed_clusters(service)
+    return not any(
+        liveness_of(target.cluster, now).is_there
+        for target in service.application.targets.select_related("cluster")
+        if target.cluster_id not in confirmed
     )
 
 

@@ -37,7 +37,11 @@ def fleet(project: Any, kube: FakeKube) -> dict[str, Any]:
 
 @pytest.fixture
 def orders(fleet: dict[str, Any], project: Any) -> Any:
-    """shop/orders, made reachable across the fleet."""
+    """shop/orders, made reachable across the fleet: every cluster has its route."""
     from mesh import actions
+    from tests.mesh.rows import confirm
 
-    return actions.mark_reachable(project, "shop", "orders", "test")
+    service = actions.mark_reachable(project, "shop", "orders", "test")
+    confirm(service)
+    actions.add_routes(service, "test")
+    return service

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from clusters.models import Cluster
 from fleet_portal.common.models import Project
-from mesh.models import ClusterMesh
+from mesh.models import ClusterMesh, MeshService
 from tests.factories import make_cluster, make_scope
 
 
@@ -28,6 +28,14 @@ def make_member(project: Project, name: str, *namespaces: str, **mesh: Any) -> C
     values = {"gateways": [{"address": f"10.9.0.{cluster.pk % 250}", "port": 15443}]}
     ClusterMesh.objects.create(cluster=cluster, scrape_seconds=1, **{**values, **mesh})
     return cluster
+
+
+def confirm(service: MeshService) -> None:
+    """Let every cluster have applied what it was told."""
+    assert service.application is not None
+    for target in service.application.targets.all():
+        target.observed_digest, target.sync = target.desired_digest, "synced"
+        target.save()
 
 
 def lose(cluster: Cluster, since: datetime | None = None) -> None:

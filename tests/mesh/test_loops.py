@@ -6,7 +6,7 @@ from django.utils import timezone
 from mesh import actions, loops, queries
 from mesh.models import ClusterMesh, MeshService, RegionState, ServiceRegionState
 from tests.mesh.fakes import endpoint_slice, user_route
-from tests.mesh.rows import lose
+from tests.mesh.rows import confirm, lose
 
 pytestmark = pytest.mark.django_db
 
@@ -90,9 +90,19 @@ def test_a_route_of_the_owners_that_appears_takes_ours_away(orders, fleet, kube)
 
 
 def test_nothing_new_makes_no_revision(orders, kube):
+    revisions = orders.application.revisions.count()
     loops.refresh_services()
     loops.refresh_services()
-    assert orders.application.revisions.count() == 1
+    assert orders.application.revisions.count() == revisions
+
+
+def test_each_turn_routes_where_the_stub_was_confirmed(fleet, project, kube):
+    service = actions.mark_reachable(project, "shop", "orders", "test")
+    turn(kube)
+    assert not service.placements.filter(routed=True).exists()
+    confirm(service)
+    turn(kube)
+    assert service.placements.filter(routed=True).count() == 3
 
 
 def test_a_cluster_that_is_away_keeps_its_objects(orders, fleet, kube):
@@ -105,9 +115,7 @@ def test_a_cluster_that_is_away_keeps_its_objects(orders, fleet, kube):
 
 def test_removal_is_finished_by_the_loop(orders, kube):
     actions.unmark(orders, "test")
-    for target in orders.application.targets.all():
-        target.observed_digest, target.sync = target.desired_digest, "synced"
-        target.save()
+    confirm(orders)
     loops.refresh_services()
     assert not MeshService.objects.exists()
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import urllib.parse
@@ -22,7 +23,7 @@ from mesh import actions, loops, sources
 from mesh.domain import queries
 from mesh.domain.calc import split_by_region
 from mesh.domain.services import Port, Service
-from mesh.domain.stubs import Failover, Gateway, Site, objects_for
+from mesh.domain.stubs import ROUTE_KIND, Failover, Gateway, Site, objects_for
 from mesh.domain.traffic import read_edges, scalar
 from mesh.domain.translate import Caller, EnvoyCluster, PodEndpoint, VirtualHost, translate
 from mesh.queries import board, matrix
@@ -99,8 +100,23 @@ class Region:
         return f"outbound|80||{self.service.stub_host}"
 
     def apply(self, objects: list[dict[str, Any]]) -> None:
+        """Apply as the portal does: the route once everything else is there."""
         self.objects = objects
-        self.plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(objects))
+        first = [obj for obj in objects if obj["kind"] != ROUTE_KIND]
+        route = [obj for obj in objects if obj["kind"] == ROUTE_KIND]
+        self.plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(first))
+        self.caller.wait_for_cluster(
+            self.stub_cluster, lambda found: bool(found.get("host_statuses"))
+        )
+        self.plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(route))
+
+    def wait_routed(self) -> None:
+        """Wait until the caller is told exactly what these objects and Pods mean."""
+        config = predicted(self, self.pods())
+        stub = config.cluster(self.stub_cluster)
+        assert self.told(self.stub_cluster, stub) == stub
+        name = f"{self.service.own_host}:80"
+        assert self.routed(name, virtual_host(config, name)) == virtual_host(config, name)
 
     def pods(self) -> list[PodEndpoint]:
         """Return what istiod reads of the Pods: address, labels, place by their Node."""
@@ -265,6 +281,7 @@ def test_own_name_reaches_local_pods_then_the_nearest_region(
     running: tuple[Region, ServedPods], us: PodServer
 ) -> None:
     region, pods = running
+    region.wait_routed()
     own = region.service.own_host
     region.caller.request_until(own, lambda answer: region_of(answer) == "eu")
     assert {region_of(region.caller.request(own)) for _ in range(20)} == {"eu"}
@@ -290,6 +307,7 @@ def test_envoys_split_is_the_predicted_one(
     running: tuple[Region, ServedPods], us: PodServer
 ) -> None:
     region, _ = running
+    region.wait_routed()
     split = split_by_region(predicted(region, region.pods()).cluster(region.stub_cluster))
     region.caller.request_until(region.service.own_host, lambda answer: region_of(answer) == "eu")
     measured = [region_of(region.caller.request(region.service.own_host)) for _ in range(100)]
@@ -304,7 +322,7 @@ def test_prometheus_says_where_requests_went_and_when_they_stopped(
     own = region.service.own_host
     prometheus = Prometheus.start(region.plane, [Target(region.caller, "eu-1")], ZONES)
     try:
-        prometheus.wait_for(queries.FRESHNESS)
+        _first_scrape(prometheus)
         region.caller.request_until(own, lambda answer: region_of(answer) == "eu")
         _send_until(region, prometheus, lambda rates: rates.get("eu-1", 0.0) > 1)
         pods.stop()
@@ -320,6 +338,18 @@ def test_prometheus_says_where_requests_went_and_when_they_stopped(
             time.sleep(0.2)
     finally:
         prometheus.stop()
+
+
+def _first_scrape(prometheus: Prometheus) -> None:
+    """Wait until the service proxy reaches Prometheus and it has scraped something."""
+    ends = time.monotonic() + 40
+    while time.monotonic() < ends:
+        # Until the Service has its endpoint, the API server answers 503.
+        with contextlib.suppress(ApiError):
+            if prometheus.query(queries.FRESHNESS):
+                return
+        time.sleep(0.2)
+    raise AssertionError("Prometheus scraped nothing")
 
 
 def _rates(region: Region, prometheus: Prometheus) -> dict[str, float]:
@@ -431,7 +461,7 @@ def watched(
     for name in ("eu-1", "us-1", "ap-1"):
         make_member(project, name, region.namespace)
     prometheus = Prometheus.start(region.plane, [Target(region.caller, "eu-1")], ZONES)
-    prometheus.wait_for(queries.FRESHNESS)
+    _first_scrape(prometheus)
     monkeypatch.setattr(sources, "kube", ThroughTheApiServer(region.plane, prometheus))
     # us and ap have no Prometheus here: they stay unknown beside eu.
     asked = lambda cluster, now: cluster.name == "eu-1"  # noqa: E731

@@ -9,7 +9,7 @@ from mesh.actions.services import application_name
 from mesh.models import MeshService
 from tests.factories import make_project
 from tests.mesh.fakes import kube_service, user_route
-from tests.mesh.rows import lose
+from tests.mesh.rows import confirm, lose
 
 pytestmark = pytest.mark.django_db
 
@@ -117,6 +117,8 @@ def test_a_cluster_that_never_answered_gets_nothing(fleet, project, kube):
 def test_a_route_of_the_owners_is_left_alone(fleet, project, kube):
     kube.put("eu-1", "VirtualService", user_route())
     service = mark(project)
+    confirm(service)
+    actions.add_routes(service, "test")
     assert "VirtualService" not in kinds(service, fleet["eu-1"])
     assert "VirtualService" in kinds(service, fleet["us-1"])
 
@@ -130,8 +132,27 @@ def test_the_order_of_regions_changes_the_objects(orders, fleet):
 
 
 def test_the_same_objects_are_not_handed_over_again(orders):
+    revisions = orders.application.revisions.count()
     assert actions.distribute(orders, "test") is False
-    assert orders.application.revisions.count() == 1
+    assert orders.application.revisions.count() == revisions
+
+
+def test_callers_are_sent_to_the_stub_only_where_it_was_confirmed(fleet, project):
+    service = mark(project)
+    assert "VirtualService" not in kinds(service, fleet["eu-1"])
+    assert actions.add_routes(service, "test") is False
+    confirm(service)
+    service.application.targets.filter(cluster=fleet["us-1"]).update(sync="blocked")
+    assert actions.add_routes(service, "test") is True
+    assert "VirtualService" in kinds(service, fleet["eu-1"])
+    assert "VirtualService" not in kinds(service, fleet["us-1"])
+
+
+def test_a_service_being_removed_gets_no_routes(fleet, project):
+    service = mark(project)
+    actions.unmark(service, "test")
+    confirm(service)
+    assert actions.add_routes(service, "test") is False
 
 
 def test_removal_takes_the_routes_away_first(orders):
@@ -145,12 +166,6 @@ def test_removal_waits_until_clusters_confirmed(orders):
     actions.unmark(orders, "test")
     assert actions.finish_removal(orders) is False
     assert MeshService.objects.exists()
-
-
-def confirm(service):
-    for target in service.application.targets.all():
-        target.observed_digest, target.sync = target.desired_digest, "synced"
-        target.save()
 
 
 def test_removal_ends_when_all_have(orders):

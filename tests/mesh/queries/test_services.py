@@ -59,6 +59,7 @@ def test_a_route_of_the_owners_shows_what_to_add(fleet, project, kube):
     kube.put("eu-1", "VirtualService", user_route())
     service = actions.mark_reachable(project, "shop", "orders", "test")
     part = next(part for part in parts_of(service) if part.cluster.name == "eu-1")
+    assert not part.placement.routed
     assert "host: orders.shop.fleet.local" in part.route_yaml
     assert any("canary" in finding for finding in part.findings)
 
