@@ -34,6 +34,11 @@ def on_user(sender: type[Model], instance: User, **values: Any) -> None:
         flush_person(instance.pk)
 
 
+def on_team_gone(sender: type[Model], **_: Any) -> None:
+    # Its group travelled with each member's requests, also where it held no role.
+    flush_everybody()
+
+
 def on_team_members(sender: type[Model], action: str, **_: Any) -> None:
     if action.startswith("post_"):
         flush_everybody()
@@ -43,3 +48,4 @@ post_save.connect(on_binding, RoleBinding, dispatch_uid="clusters.binding.saved"
 post_delete.connect(on_binding, RoleBinding, dispatch_uid="clusters.binding.deleted")
 post_save.connect(on_user, User, dispatch_uid="clusters.user.saved")
 m2m_changed.connect(on_team_members, Team.members.through, dispatch_uid="clusters.team.members")
+post_delete.connect(on_team_gone, Team, dispatch_uid="clusters.team.deleted")

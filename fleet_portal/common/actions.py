@@ -4,7 +4,7 @@ The portal always keeps one administrator of everything: what would take the las
 refused. A person is never deleted, only deactivated, so that a login is never used twice.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,10 +18,6 @@ from fleet_portal.common.audit import record
 from fleet_portal.common.errors import ActionRefused
 from fleet_portal.common.live.topics import announce
 from fleet_portal.common.models import Project, RoleBinding, Team, User
-
-# Called after commit with the ids of the people whose rights shrank or grew: lower layers cut
-# live streams with it (a role taken away must end a running one within seconds).
-rights_listeners: list[Callable[[list[int]], None]] = []
 
 
 def create_user(actor: User | str | None, user: User, password: str | None = None) -> User:
@@ -50,8 +46,6 @@ def change_user(actor: User | str | None, user: User) -> User:
         if changed:
             record(actor, _change_of(changed), user, detail=changed)
             announce("person", user.pk)
-        if "is_active" in changed:
-            _tell_rights_changed([user.pk])
     return user
 
 
@@ -83,7 +77,6 @@ def create_team(actor: User | str | None, team: Team, members: Iterable[User] = 
         team.members.set(members)
         record(actor, "team.create", team, detail={"members": _logins(team)})
         announce("team", team.pk, members=True)
-        _tell_rights_changed([member.pk for member in team.members.all()])
     return team
 
 
@@ -91,7 +84,7 @@ def change_team(actor: User | str | None, team: Team, members: Iterable[User]) -
     """Save a team's name and members; those who joined or left get their new rights at once."""
     with transaction.atomic():
         before = Team.objects.get(pk=team.pk)
-        old_logins, old_ids = _logins(team), set(team.members.values_list("pk", flat=True))
+        old_logins = _logins(team)
         _validate(team)
         with _keeping_an_administrator():
             team.save()
@@ -102,20 +95,17 @@ def change_team(actor: User | str | None, team: Team, members: Iterable[User]) -
         if changed:
             record(actor, "team.change", team, detail=changed)
             announce("team", team.pk)
-        moved = old_ids ^ set(team.members.values_list("pk", flat=True))
-        _tell_rights_changed(sorted(moved))
     return team
 
 
 def delete_team(actor: User | str | None, team: Team) -> None:
     """Remove a team and the roles that were given to it."""
     with transaction.atomic():
-        pk, members = team.pk, list(team.members.values_list("pk", flat=True))
+        pk = team.pk
         record(actor, "team.delete", team, detail={"members": _logins(team)})
         with _keeping_an_administrator():
             team.delete()
         announce("team", pk, members=True)
-        _tell_rights_changed(members)
 
 
 def create_project(actor: User | str | None, project: Project) -> Project:
@@ -150,19 +140,17 @@ def grant_role(actor: User | str | None, binding: RoleBinding) -> RoleBinding:
         binding.save()
         _record_role(actor, "role.grant", binding)
         announce("role", binding.pk, members=True)
-        _tell_rights_changed(_holders(binding))
     return binding
 
 
 def revoke_role(actor: User | str | None, binding: RoleBinding) -> None:
     """Take a role away, unless nobody would be left to give it back."""
     with transaction.atomic():
-        pk, holders = binding.pk, _holders(binding)
+        pk = binding.pk
         _record_role(actor, "role.revoke", binding)
         with _keeping_an_administrator():
             binding.delete()
         announce("role", pk, members=True)
-        _tell_rights_changed(holders)
 
 
 def record_login(user: User, address: str) -> None:
@@ -185,21 +173,6 @@ def _record_role(actor: User | str | None, action: str, binding: RoleBinding) ->
         "project": binding.project.slug if binding.project else "*",
     }
     record(actor, action, binding, project=binding.project, detail=detail)
-
-
-def _holders(binding: RoleBinding) -> list[int]:
-    if binding.user_id is not None:
-        return [binding.user_id]
-    return list(User.objects.filter(teams=binding.team_id).values_list("pk", flat=True))
-
-
-def _tell_rights_changed(user_ids: list[int]) -> None:
-    def tell() -> None:
-        for listener in rights_listeners:
-            listener(user_ids)
-
-    if user_ids:
-        transaction.on_commit(tell, robust=True)
 
 
 @contextmanager

@@ -49,3 +49,7 @@ def test_a_disabled_person(flushed: Any) -> None:
 def test_a_login_says_nothing_about_rights(flushed: Any) -> None:
     user = make_user()
     assert flushed(lambda: user.save(update_fields=["last_login"])) == []
+
+
+def test_a_team_that_is_gone(flushed: Any) -> None:
+    assert flushed(make_team().delete) == [{}]

@@ -1,5 +1,4 @@
 import pytest
-from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from fleet_portal.common import actions
 from fleet_portal.common.access import Role, access_of
@@ -146,33 +145,3 @@ def test_a_refused_login_of_nobody_is_not_written_down() -> None:
 def test_a_set_password_is_recorded_without_the_password(ada: User) -> None:
     actions.set_password(ada, ada, GOOD)
     assert (last_entry().action, last_entry().detail) == ("person.password", {})
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
-    calls: list[list[int]] = []
-    monkeypatch.setattr(actions, "rights_listeners", [calls.append])
-    return calls
-
-
-def test_listeners_hear_whose_rights_changed(
-    ada: User,
-    told: list[list[int]],
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-) -> None:
-    grace = make_user("grace", role="operator")
-    with django_capture_on_commit_callbacks(execute=True):
-        actions.revoke_role(ada, grace.role_bindings.get())
-    assert told == [[grace.pk]]
-
-
-def test_those_who_left_and_joined_a_team_are_both_told(
-    ada: User,
-    told: list[list[int]],
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-) -> None:
-    grace, linus, wei = make_user(), make_user(), make_user()
-    team = make_team(members=(grace, wei))
-    with django_capture_on_commit_callbacks(execute=True):
-        actions.change_team(ada, team, [linus, wei])
-    assert told == [sorted([grace.pk, linus.pk])]

@@ -59,7 +59,7 @@ def test_roles_are_shown_to_those_who_administer_only() -> None:
 
 
 @pytest.mark.parametrize("fragment", [activity, roles])
-def test_queries_do_not_grow_with_rows(fragment, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_queries_do_not_grow_with_rows(fragment, django_assert_num_queries) -> None:
     access = access_of(make_user(role="administrator"))
 
     def fill(count: int) -> None:

@@ -19,7 +19,7 @@ from tests.factories import make_binding, make_project, make_team, make_user
 pytestmark = pytest.mark.django_db
 
 
-def names(entries) -> list[str]:  # type: ignore[no-untyped-def]
+def names(entries) -> list[str]:
     return [entry.object_name for entry in entries]
 
 
