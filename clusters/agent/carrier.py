@@ -64,7 +64,7 @@ _library_log.setLevel(logging.WARNING)
 OPEN_SECONDS = 10.0
 WELCOME_SECONDS = 20.0
 WRITE_HIGH = 512 * 1024
-TAKE_BYTES = 1024 * 1024
+TAKE_BYTES = 256 * 1024  # what is written at once stays in the processor's cache
 # What is dead for half a minute is dialled anew; the portal keeps its own count of silence.
 GIVE_UP_SECONDS = 30.0
 

@@ -45,7 +45,7 @@ class Upstream(asyncio.Protocol):
         self.idle_since = 0.0
         self.writing_paused = False
         self.trailing = b""  # what came behind the head of a 101
-        self._parser: Any = None
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._sink: Sink | None = None
         self._head_only = False
         self._reset_answer()
@@ -60,6 +60,7 @@ class Upstream(asyncio.Protocol):
         self._complete = False
         self._informational = False
         self._until_eof = False
+        self._keep_alive = False
 
     # The request
 
@@ -67,7 +68,6 @@ class Upstream(asyncio.Protocol):
         """Send a request's head. `head_only`: the answer to HEAD has no body."""
         self._sink = sink
         self._head_only = head_only
-        self._parser = httptools.HttpResponseParser(self)
         self._reset_answer()
         self._answered = False
         self._request_done = not has_body
@@ -96,7 +96,7 @@ class Upstream(asyncio.Protocol):
             self._complete
             and self._request_done
             and not self._head_only
-            and self._parser.should_keep_alive()
+            and self._keep_alive
             and not self._until_eof
         )
         if in_order:
@@ -196,6 +196,8 @@ class Upstream(asyncio.Protocol):
         self._informational = False
         self._status = status
         self._headers = headers
+        # Asked now: once the message is complete the parser no longer knows.
+        self._keep_alive = self._parser.should_keep_alive()
         if self._head_only:
             self._complete = True
         elif status not in _BODILESS and status != 101:

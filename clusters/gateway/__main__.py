@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -42,6 +43,7 @@ async def _serve(config: Config) -> int:
     except OSError as error:
         log.critical("cannot listen on %s:%d: %s", config.host, config.port, error)
         return 1
+    _collect_seldom()
     running = asyncio.ensure_future(gateway.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
@@ -51,6 +53,14 @@ async def _serve(config: Config) -> int:
     with contextlib.suppress(asyncio.CancelledError):
         await running
     return 0
+
+
+def _collect_seldom() -> None:
+    # Requests leave no cycles behind; looking for some after every few hundred objects costs
+    # a tenth of the throughput.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _raise_file_limit() -> None:

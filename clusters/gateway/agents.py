@@ -15,8 +15,9 @@ import msgspec
 
 from clusters.gateway.carrier import Carrier
 from clusters.gateway.counters import Counters
+from clusters.gateway.exchange import Flusher, Request
 from clusters.gateway.registry import Conflict, Registry
-from clusters.gateway.server import Flusher, Front, Request
+from clusters.gateway.server import Front
 from clusters.gateway.statuses import UNAUTHENTICATED
 from clusters.link import Body, LinkClient, LinkDown, LinkRefused
 from clusters.tunnel.frames import (

@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 from websockets.typing import Subprotocol
 
-from clusters.gateway.server import Flusher, Request
+from clusters.gateway.exchange import Flusher, Request
 from clusters.tunnel.frames import (
     MESSAGE_MAX,
     SUBPROTOCOL,
@@ -54,7 +54,7 @@ _library_log.setLevel(logging.WARNING)
 
 HELLO_SECONDS = 10.0
 WRITE_HIGH = 512 * 1024
-TAKE_BYTES = 1024 * 1024
+TAKE_BYTES = 256 * 1024  # what is written at once stays in the processor's cache
 
 
 class CarrierHost(Protocol):

@@ -15,11 +15,13 @@ from clusters.agent.upstream import UpstreamPool
 from clusters.gateway.agents import SCHEME, Agents
 from clusters.gateway.config import Config
 from clusters.gateway.counters import AccessLog, Counters
-from clusters.gateway.grants import Grants, matches
+from clusters.gateway.desk import Desk
+from clusters.gateway.exchange import Exchange, Flusher, Request
+from clusters.gateway.grants import Grants
 from clusters.gateway.pages import PageExchange, refuse_page
-from clusters.gateway.server import Exchange, Flusher, Front, Request
+from clusters.gateway.server import Front
 from clusters.gateway.statuses import Refusal
-from clusters.gateway.users import AGENTS_PREFIX, CLUSTERS_PREFIX, Desk, UserExchange
+from clusters.gateway.users import AGENTS_PREFIX, CLUSTERS_PREFIX, UserExchange
 from clusters.link import Body, LinkClient, LinkDown, LinkRefused
 from clusters.tunnel.frames import ResetCode
 
@@ -227,14 +229,7 @@ class Gateway:
         await self.agents.link_is_up()
 
     def _recheck(self, cluster: str | None, person_id: str | None) -> None:
-        open_now = [
-            exchange
-            for exchange in self.desk.open
-            if exchange.grant is not None
-            and exchange.question is not None
-            and matches(exchange.question.key.cluster, exchange.grant.person_id, cluster, person_id)
-        ]
-        if open_now:
+        if open_now := self.desk.open_of(cluster, person_id):
             self.spawn(self.desk.recheck(open_now, self.wall()))
 
     # Time

@@ -11,7 +11,8 @@ import tempfile
 from typing import IO
 
 from clusters.agent.upstream import Upstream, UpstreamPool
-from clusters.gateway.server import Front, Request
+from clusters.gateway.exchange import Request
+from clusters.gateway.server import Front
 from clusters.gateway.splice import Splice
 from clusters.tunnel.requests import response_headers
 

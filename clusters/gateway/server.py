@@ -11,12 +11,12 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import httptools
 
-from clusters.gateway.statuses import REASONS, Refusal, status_body
+from clusters.gateway.exchange import NO_BODY, Exchange, Flusher, Request, answer_head
+from clusters.gateway.statuses import Refusal, status_body
 from clusters.tunnel.frames import Payload
 
 HEAD_MAX = 64 * 1024
@@ -26,94 +26,8 @@ IDLE_SECONDS = 90.0
 DISCARD_MAX = 1024 * 1024
 DISCARD_SECONDS = 5.0
 WRITE_HIGH = 256 * 1024
-NO_BODY = frozenset({204, 304})
 
 _LINGER_RESET = struct.pack("ii", 1, 0)
-
-
-class Request:
-    """A request's head, as it was sent."""
-
-    __slots__ = (
-        "chunked",
-        "early",
-        "finished",
-        "has_body",
-        "headers",
-        "host",
-        "http11",
-        "keep_alive",
-        "length",
-        "method",
-        "target",
-        "upgrade",
-    )
-
-    def __init__(self) -> None:
-        self.method = ""
-        self.target = ""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.http11 = True
-        self.keep_alive = True
-        self.upgrade = ""
-        self.host = ""
-        self.length: int | None = None
-        self.chunked = False
-        self.has_body = False
-        # For a request that came before the one ahead of it was answered.
-        self.early: list[bytes] = []
-        self.finished = False
-
-    @property
-    def head_size(self) -> int:
-        """About how many bytes the head had."""
-        lines = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return lines + len(self.target)
-
-    def header(self, name: bytes) -> str:
-        """Return the first value of a header (lower-case name), or ""."""
-        for raw, value in self.headers:
-            if raw.lower() == name:
-                return value.decode("latin-1")
-        return ""
-
-
-class Exchange(Protocol):
-    """A request being served."""
-
-    def body(self, data: bytes) -> None:
-        """Take bytes of the request's body."""
-
-    def body_end(self) -> None:
-        """The request's body is complete."""
-
-    def gone(self) -> None:
-        """The client left, or the connection broke: stop the work."""
-
-    def client_reads_slowly(self) -> None:
-        """Nothing more fits now; what comes must not be acknowledged."""
-
-    def client_reads_on(self) -> None:
-        """There is room again."""
-
-
-class Flusher:
-    """Writes what a turn of the loop produced at its end, one write for each connection."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._dirty: list[Callable[[], None]] = []
-
-    def add(self, flush: Callable[[], None]) -> None:
-        """Call `flush` at the end of this turn; add it once only."""
-        if not self._dirty:
-            self._loop.call_soon(self._run)
-        self._dirty.append(flush)
-
-    def _run(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for flush in dirty:
-            flush()
 
 
 class Hub(Protocol):
@@ -150,6 +64,8 @@ class Front(asyncio.Protocol):
         self.deadline = 0.0
         self.reads_slowly = False
         self.handed_over = False
+        # Of whoever serves requests here: what it worked out from the last head.
+        self.memory: Any = None
         self._parser: Any = httptools.HttpRequestParser(self)
         self._incoming: Request | None = None
         self._head_bytes = 0
@@ -411,37 +327,17 @@ class Front(asyncio.Protocol):
     ) -> None:
         """Write the head of the answer and the first bytes of its body.
 
-        Without a Content-Length among `headers` the body is chunked, or ends with the connection
-        for an HTTP/1.0 client. `end`: there is no body beyond `body`.
+        `end`: there is no body beyond `body`; then `finish` follows.
         """
         request = self._request
         if request is None:
             return
-        has_length = False
-        lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}\r\n"]
-        for name, value in headers:
-            lines.append(f"{name}: {value}\r\n")
-            if len(name) == 14 and name.lower() == "content-length":
-                has_length = True
-        bodiless = status in NO_BODY or request.method == "HEAD"
-        self._chunked_answer = False
-        if not has_length and not bodiless:
-            if end:
-                lines.append(f"Content-Length: {len(body)}\r\n")
-            elif request.http11:
-                self._chunked_answer = True
-                lines.append("Transfer-Encoding: chunked\r\n")
-            else:
-                self._close_after = True
-        if self._close_after or not request.keep_alive:
-            self._close_after = True
-            lines.append("Connection: close\r\n")
-        elif not request.http11:
-            lines.append("Connection: keep-alive\r\n")
-        lines.append("\r\n")
+        head, self._chunked_answer, self._close_after = answer_head(
+            request, status, headers, body, end=end, close=self._close_after
+        )
         self._head_sent = True
-        self._write("".join(lines).encode("latin-1"))
-        if body and not bodiless:
+        self._write(head)
+        if body and status not in NO_BODY and request.method != "HEAD":
             self.send_body(body)
 
     def send_body(self, data: Payload) -> None:

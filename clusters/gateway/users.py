@@ -6,19 +6,16 @@ and becomes one stream of the cluster's carrier; bodies flow both ways under the
 Before the answer's head was sent a failure is a metav1.Status; after it, the connection is reset.
 """
 
-import asyncio
-from typing import Any, Protocol
-
-from clusters.gateway.counters import AccessLine, AccessLog, Counters
-from clusters.gateway.grants import Grant, GrantKey, Grants, Question
-from clusters.gateway.server import Front, Request
+from clusters.gateway.counters import AccessLine
+from clusters.gateway.desk import CarrierHandle, Desk
+from clusters.gateway.exchange import Request
+from clusters.gateway.grants import Grant, GrantKey, Question
+from clusters.gateway.server import Front
 from clusters.gateway.statuses import (
     AGENT_AWAY,
     AGENT_BUSY,
     AGENT_LOST,
-    MEMORY_SHORT,
     NO_UPGRADES,
-    TOO_MANY_STREAMS,
     UNAUTHENTICATED,
     Refusal,
     Refused,
@@ -33,7 +30,7 @@ from clusters.tunnel.requests import (
     parse_request,
     request_headers,
 )
-from clusters.tunnel.session import INITIAL_WINDOW, SMALL_WINDOW, Stream
+from clusters.tunnel.session import INITIAL_WINDOW, Stream
 
 AGENT_WAIT_SECONDS = 5.0
 HEAD_SECONDS = 65.0  # kube-apiserver itself gives up at 60 s
@@ -44,127 +41,22 @@ CLUSTERS_PREFIX = "/k8s/clusters/"
 AGENTS_PREFIX = "/agents/"
 
 
-class CarrierHandle(Protocol):
-    """A cluster's carrier, as a request sees it."""
-
-    cluster: str
-
-    @property
-    def can_open(self) -> bool:
-        """Whether one more stream fits."""
-
-    def open(self, head: OpenHead, end: bool, owner: Any, window: int) -> Stream:
-        """Open a stream whose events go to `owner`."""
-
-    def send_data(self, stream: Stream, data: Payload, end: bool) -> bool:
-        """Send bytes of the request's body; False asks to pause."""
-
-    def consumed(self, stream: Stream, count: int) -> None:
-        """Give credit back."""
-
-    def reset(self, stream: Stream, code: int) -> None:
-        """Cut the stream."""
+Headers = list[tuple[bytes, bytes]]
 
 
-class Carriers(Protocol):
-    """Where carriers are found."""
-
-    def pick(self, cluster: str) -> Any:
-        """Return a carrier that speaks, or None."""
-
-    async def wait(self, cluster: str, seconds: float) -> Any:
-        """Return one as soon as there is one."""
-
-
-class Desk:
-    """What all requests to clusters share: limits, grants, carriers, the log."""
-
-    def __init__(
-        self,
-        grants: Grants,
-        carriers: Carriers,
-        counters: Counters,
-        access_log: AccessLog,
-        streams_per_person: int,
-        memory_bytes: int,
-    ) -> None:
-        self.grants = grants
-        self.carriers = carriers
-        self.counters = counters
-        self.access_log = access_log
-        self.streams_per_person = streams_per_person
-        self.memory_bytes = memory_bytes
-        self.open: set[UserExchange] = set()
-        self._per_person: dict[tuple[str, str], int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._idle: asyncio.Future[None] | None = None
-
-    def opened(self, exchange: "UserExchange") -> None:
-        """Count a request that has its place."""
-        self.open.add(exchange)
-        self.counters.streams += 1
-
-    def closed(self, exchange: "UserExchange") -> None:
-        """Undo `opened`."""
-        self.open.discard(exchange)
-        self.counters.streams -= 1
-        if not self.open and self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-
-    def take_place(self, person: tuple[str, str]) -> None:
-        """Count one more stream of a person on a cluster. Raises Refused at the limit."""
-        count = self._per_person.get(person, 0)
-        if count >= self.streams_per_person:
-            raise Refused(TOO_MANY_STREAMS)
-        self._per_person[person] = count + 1
-
-    def leave_place(self, person: tuple[str, str]) -> None:
-        """Undo `take_place`."""
-        count = self._per_person.get(person, 0) - 1
-        if count > 0:
-            self._per_person[person] = count
-        else:
-            self._per_person.pop(person, None)
-
-    def first_window(self) -> int:
-        """Return a new stream's first credit. Raises Refused when memory is nearly used up."""
-        used = self.counters.buffered_bytes / self.memory_bytes
-        if used > 0.9:
-            raise Refused(MEMORY_SHORT)
-        return SMALL_WINDOW if used > 0.7 else INITIAL_WINDOW
-
-    async def idle(self, seconds: float) -> None:
-        """Return when no request is open, after `seconds` at the latest."""
-        if self.open:
-            self._idle = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._idle], timeout=seconds)
-
-    def spawn(self, work: Any) -> None:
-        """Run a coroutine whose end nobody waits for."""
-        task: asyncio.Task[None] = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def recheck(self, exchanges: "list[UserExchange]", wall: float) -> None:
-        """Ask again who may keep these streams; cut those whose right is gone."""
-        for exchange in exchanges:
-            question = exchange.question
-            if question is None or exchange.done:
-                continue
-            try:
-                now = asyncio.get_running_loop().time()
-                grant = self.grants.cached(question.key, now)
-                exchange.grant = grant or await self.grants.ask(question, wall)
-            except Refused as refused:
-                # 503: the link is away. Rights were not taken away; nobody could say so.
-                if refused.refusal.status not in (429, 500, 503):
-                    exchange.cut(ResetCode.REVOKED, refused.refusal)
+def authorization_of(headers: Headers) -> str:
+    """Return the credential, "" when there is none. Raises RequestRefused for two."""
+    found = [value for name, value in headers if name.lower() == b"authorization"]
+    if len(found) > 1:
+        raise RequestRefused(400, "BadRequest", "two Authorization headers")
+    return found[0].decode("latin-1") if found else ""
 
 
 class UserExchange:
     """One request to a cluster, from its head to its last byte."""
 
     __slots__ = (
+        "_authorization",
         "_bodies",
         "_body_ended",
         "_buffered",
@@ -204,6 +96,7 @@ class UserExchange:
         self._to = "api"
         self._info = RequestInfo(verb="")
         self._headers: list[tuple[str, str]] = []
+        self._authorization = ""
         self._carrier: CarrierHandle | None = None
         self._stream: Stream | None = None
         self._counted: tuple[str, str] | None = None
@@ -227,7 +120,9 @@ class UserExchange:
             self._check()
             desk = self._desk
             now = self._started_at
-            key = GrantKey(self._authorization(), self._cluster, self._to, self._info.acts)
+            if not self._authorization:
+                raise Refused(UNAUTHENTICATED)
+            key = GrantKey(self._authorization, self._cluster, self._to, self._info.acts)
             self.question = Question(
                 key, self._request.method, self._target.partition("?")[0], self._front.remote
             )
@@ -260,22 +155,20 @@ class UserExchange:
         self._target = f"/{path}{mark}{query}"
         check_method(request.method)
         check_target(self._target)
-        self._headers = request_headers(request.headers)
+        self._headers, self._authorization = self._read_headers(request.headers)
         if request.upgrade:
             raise Refused(NO_UPGRADES)
         self._info = parse_request(request.method, self._target)
         self.is_long = self._info.is_long
 
-    def _authorization(self) -> str:
-        value = ""
-        for name, content in self._request.headers:
-            if len(name) == 13 and name.lower() == b"authorization":
-                if value:
-                    raise RequestRefused(400, "BadRequest", "two Authorization headers")
-                value = content.decode("latin-1")
-        if not value:
-            raise Refused(UNAUTHENTICATED)
-        return value
+    def _read_headers(self, raw: Headers) -> tuple[list[tuple[str, str]], str]:
+        """Return what passes and the credential; a client that repeats itself is read once."""
+        known: tuple[Headers, list[tuple[str, str]], str] | None = self._front.memory
+        if known is not None and known[0] == raw:
+            return known[1], known[2]
+        passed, authorization = request_headers(raw), authorization_of(raw)
+        self._front.memory = (raw, passed, authorization)
+        return passed, authorization
 
     async def _ask_and_wait(self) -> None:
         """The slow way: the web role must be asked, or the agent waited for."""

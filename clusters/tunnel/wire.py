@@ -97,8 +97,9 @@ def pack_masked(frames: Iterable[tuple[bytes, Payload]], mask: Mask, keys: bytes
     for header, payload in frames:
         key = keys[position : position + 4]
         position += 4
-        message = b"".join((header, payload))
-        parts += (_header(len(message), _MASKED), key, mask(message, key))
+        # A frame's header is eight bytes, so the four-byte mask begins anew with its payload.
+        start = _header(len(header) + len(payload), _MASKED)
+        parts += (start, key, mask(header, key), mask(payload, key))
     return b"".join(parts)
 
 

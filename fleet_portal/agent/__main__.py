@@ -7,6 +7,7 @@ the portal's manifest made in fleet-system.
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -68,9 +69,14 @@ async def _run(kubeconfig: Path | None, instance: str) -> int:
 
 
 async def _work(kube: "AgentKube", instance: str) -> None:
-    from fleet_portal.agent.parts import Agent, configured
+    from fleet_portal.agent.parts import composed
 
-    await Agent(kube, await configured(kube, instance), agent_version()).run()
+    agent = await composed(kube, instance, agent_version())
+    # Proxied requests leave no cycles behind: looking for some seldom is enough.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    await agent.run()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ CLUSTER_UID = "11111111-2222-4333-8444-555555555555"
 GOOD_TOKEN = "Bearer good"
 JOIN_TOKEN = "join-me"
 DATA_TOKEN = "impersonator-token"
+
+
+async def eventually(check: Callable[[], Any], seconds: float = 10) -> None:
+    """Return once `check` holds; fail after `seconds`."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not check():
+        assert loop.time() < end, "it never came to hold"
+        await asyncio.sleep(0.01)
 
 
 def self_signed(name: str) -> tuple[bytes, bytes, ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -260,7 +269,7 @@ class FakeApi:
         if path == "/version":
             return web.json_response({"gitVersion": "v1.36.3"})
         if path == "/api/v1":
-            return web.json_response({"resources": _RESOURCES})
+            return web.json_response({"resources": RESOURCES})
         if path.endswith("/token"):
             expires = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
             status = {"token": DATA_TOKEN, "expirationTimestamp": expires}
@@ -332,7 +341,7 @@ class FakeApi:
         return response
 
 
-_RESOURCES = [
+RESOURCES = [
     {"name": "configmaps", "kind": "ConfigMap", "namespaced": True, "verbs": ["get"]},
     {"name": "secrets", "kind": "Secret", "namespaced": True, "verbs": ["get", "patch"]},
     {"name": "namespaces", "kind": "Namespace", "namespaced": False, "verbs": ["get"]},

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import resource
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientPayloadError, ClientTimeout
 
 from clusters.agent.endpoints import AgentRequest, AgentResponse
 from clusters.link import LinkRefused
-from tests.clusters.rig import DATA_TOKEN, Rig, rig
+from tests.clusters.rig import DATA_TOKEN, Rig, eventually, rig
 
 PODS = "/api/v1/namespaces/app/pods"
 MIB = 1024 * 1024
@@ -23,12 +23,6 @@ async def world(tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path) as made:
         await made.connect_agent()
         yield made
-
-
-async def eventually(check: Callable[[], Any], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not check():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_get_arrives_under_the_persons_name(world: Rig) -> None:

@@ -163,14 +163,21 @@ async def test_a_refused_body_is_read_away_and_the_connection_goes_on(world: Rig
     client.close()
 
 
+async def answers_nothing(world: Rig) -> bool:
+    try:
+        client = await world.raw()
+        await client.send(f"{GET}\r\n".encode())
+        await client.head()
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return True
+    return False
+
+
 async def test_an_address_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
     async with rig(tmp_path) as world:
         object.__setattr__(world.gateway.config, "connections_per_address", 3)
         kept = [await world.raw() for _ in range(3)]
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            client = await world.raw()
-            await client.send(f"{GET}\r\n".encode())
-            await client.head()
+        assert await answers_nothing(world)
         for client in kept:
             client.close()
 
