@@ -6,6 +6,7 @@ HTTP/1.1 on purpose: over HTTP/2 trailing blanks of a header survive and make an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -27,6 +28,8 @@ from clusters.agent.kube_watch import KubeObject
 
 CALL_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
+# TLS says goodbye in the background (aiohttp documentation, "Graceful Shutdown").
+CLOSING_SECONDS = 0.1
 _ENCODER = msgspec.json.Encoder()
 _TOKEN_PATH = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/{IMPERSONATOR}/token"
 
@@ -44,6 +47,7 @@ class ApiConnection:
         """Close every connection, open watches included."""
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(CLOSING_SECONDS)
 
     async def call(
         self,
@@ -103,8 +107,13 @@ class ApiConnection:
             total=None, sock_connect=CONNECT_SECONDS, sock_read=seconds + 10
         )
         async with self._open("GET", path, query, None, "", as_identity, limits) as answer:
-            async for chunk in answer.content.iter_any():
-                yield chunk
+            try:
+                async for chunk in answer.content.iter_any():
+                    yield chunk
+            finally:
+                # An unfinished watch has no goodbye to wait for.
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
 
     async def _request_data_token(self) -> tuple[str, float]:
         body = {

@@ -13,7 +13,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from clusters.agent.kube import AgentKubeError, ApiKindUnknown, ApiNotFound, KubeObject
@@ -81,6 +81,7 @@ class ApplicationWorker:
             item.wanted, item.revision = obj, wanted.revision
             item.taken_by = taken.get(obj.ref.id, "")
             self.items[obj.ref.id] = item
+        self._drop_intents(item for identity, item in known.items() if identity not in self.items)
         self.wake()
 
     def wake(self) -> None:
@@ -117,13 +118,19 @@ class ApplicationWorker:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    async def remove(self) -> None:
+        """End for good: nothing of this application is wanted any more."""
+        await self.stop()
+        self._drop_intents(self.items.values())
+
     async def run(self) -> None:
         """Step when woken, when something is due, and each minute in any case."""
         due = 0.0
         while True:
+            wait = max(0.0, due - self.around.clock())
             with contextlib.suppress(TimeoutError):
-                wait = max(0.0, due - self.around.clock())
-                await asyncio.wait_for(self._woken.wait(), min(wait, RESYNC_SECONDS))
+                async with asyncio.timeout(min(wait, RESYNC_SECONDS)):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 due = await self.step()
@@ -163,6 +170,14 @@ class ApplicationWorker:
         ]
         # Not before its owner has let go of it: a record says whose an object is.
         await self.around.inventory.intend(self.wanted.name, new)
+
+    def _drop_intents(self, items: Iterable[Item]) -> None:
+        """Forget objects that were about to be created and were refused: they are not there."""
+        for item in items:
+            record = self.around.inventory.records.get(item.wanted.ref.id)
+            mine = record is not None and record.application == self.wanted.name
+            if mine and record is not None and not record.uid and item.refusal:
+                self.around.inventory.forget(item.wanted.ref.id)
 
     async def _handle(self, item: Item) -> None:
         view = await self._view(item)

@@ -17,6 +17,7 @@ from typing import Any
 
 import jwt
 
+from clusters.agent.assertions import AssertionInvalid
 from clusters.agent.kube import AgentKubeError
 from clusters.domain.objects import digest_of
 from deployments.agent.desired import TOKEN_TYPE, DesiredSet, DesiredSetInvalid, read_desired_set
@@ -152,7 +153,7 @@ class Applier:
     def _verified(self, project: str, token: str) -> DesiredSet:
         try:
             claims: Mapping[str, Any] = self._keyring.verify(token, TOKEN_TYPE)
-        except (jwt.PyJWTError, ValueError) as error:
+        except (AssertionInvalid, jwt.PyJWTError) as error:
             raise SetRefused(
                 403, "Forbidden", f"The set is not signed by the portal: {error}"
             ) from None

@@ -101,7 +101,7 @@ class ProjectWorker:
         self._owners, taken = share_out(desired)
         gone = self.applications.keys() - {wanted.name for wanted in desired.applications}
         for name in gone:
-            await self.applications.pop(name).stop()
+            await self.applications.pop(name).remove()
         self._look_around()
         for wanted in desired.applications:
             worker = self.applications.get(wanted.name)
@@ -157,7 +157,8 @@ class ProjectWorker:
         while True:
             wait = RESYNC_SECONDS if due is None else max(0.05, due - self._clock())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), min(wait, RESYNC_SECONDS))
+                async with asyncio.timeout(min(wait, RESYNC_SECONDS)):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 due = await self.step()
@@ -179,11 +180,11 @@ class ProjectWorker:
         unready = frozenset(
             name for name, worker in self.applications.items() if not worker.applied
         )
-        before = dict(self._pruner.leftovers)
+        before = self._pruner.leftovers(self._owners)
         due = await self._pruner.step(wanted, unready)
         if self._inventory.dirty:
             await self._inventory.flush()
-        if before and not self._pruner.leftovers:
+        if before and not self._pruner.leftovers(self._owners):
             self._look_around()
         self.report()
         return due
@@ -193,9 +194,9 @@ class ProjectWorker:
         if self.desired is None:
             return
         by_application: dict[str, dict[ObjectId, str]] = {}
-        for identity, why in self._pruner.leftovers.items():
-            if record := self._inventory.records.get(identity):
-                by_application.setdefault(record.application, {})[identity] = why
+        for identity, why in self._pruner.leftovers(self._owners).items():
+            record = self._inventory.records[identity]
+            by_application.setdefault(record.application, {})[identity] = why
         rows = [
             row_of(worker, by_application.pop(name, {}))
             for name, worker in self.applications.items()

@@ -8,14 +8,14 @@ the reason why something is still there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from clusters.agent.kube import AgentKubeError, ApiConflict, ApiNotFound, KubeObject
 from clusters.domain.objects import ObjectId, join_api_version
 from deployments.agent.inventory import Inventory
 from deployments.agent.ports import KubeApi
-from deployments.agent.watcher import SEEN, Scope, Watcher
+from deployments.agent.watcher import SEEN, Scope, Sight, Watcher
 from deployments.domain.ownership import marked_by_us_alone
 from deployments.domain.prune import LiveMark, Record, plan_prune
 from deployments.domain.refusals import reason_of, wait_seconds
@@ -47,7 +47,15 @@ class Pruner:
         self._watcher = watcher
         self._clock = clock
         self._failed: dict[ObjectId, _Failed] = {}
-        self.leftovers: dict[ObjectId, str] = {}  # still there -> why, empty while it goes
+        self._held: dict[ObjectId, str] = {}
+
+    def leftovers(self, wanted: Collection[ObjectId]) -> dict[ObjectId, str]:
+        """Return what is recorded and not wanted -> why it is still there, empty while it goes."""
+        return {
+            identity: self._why(identity)
+            for identity in self._inventory.records
+            if identity not in wanted
+        }
 
     async def step(
         self, wanted: Mapping[str, tuple[ObjectId, ...]], unready: frozenset[str]
@@ -61,10 +69,11 @@ class Pruner:
         loose = {i: r for i, r in self._inventory.records.items() if i not in named}
         live = {i: m for i, r in loose.items() for seen, m in [self._mark(i, r)] if seen}
         plan = plan_prune(self._project, self._inventory.records, wanted, live)
+        plan.forget += [i for i, record in loose.items() if self._was_refused(i, record)]
         for identity in plan.forget:
             self._inventory.forget(identity)
             self._failed.pop(identity, None)
-        self.leftovers = dict.fromkeys((i for i in loose if i not in plan.forget), "") | plan.held
+        self._held = plan.held
         for identity, uid in plan.delete:
             if loose[identity].application not in unready:
                 await self._remove(identity, loose[identity], uid)
@@ -79,6 +88,16 @@ class Pruner:
             if identity not in wanted
         }
 
+    def _why(self, identity: ObjectId) -> str:
+        if identity in self._held:
+            return self._held[identity]
+        if identity in self._failed:
+            return self._failed[identity].message
+        sight, words = self._watcher.sight(
+            scope_of_record(identity, self._inventory.records[identity])
+        )
+        return words if sight is Sight.REFUSED else ""
+
     def _mark(self, identity: ObjectId, record: Record) -> tuple[bool, LiveMark | None]:
         """Return whether the object's kind is seen, and what is seen of it."""
         scope = scope_of_record(identity, record)
@@ -87,10 +106,14 @@ class Pruner:
         live = self._watcher.find(scope, identity.name)
         return True, mark_of(live) if live is not None else None
 
+    def _was_refused(self, identity: ObjectId, record: Record) -> bool:
+        """Say whether an object was only ever intended, where the project may do nothing."""
+        sight, _ = self._watcher.sight(scope_of_record(identity, record))
+        return not record.uid and sight is Sight.REFUSED
+
     async def _remove(self, identity: ObjectId, record: Record, uid: str) -> None:
         failed = self._failed.get(identity)
         if failed and self._clock() < failed.retry_at:
-            self.leftovers[identity] = failed.message
             return
         try:
             await self._kube.delete(
@@ -109,7 +132,6 @@ class Pruner:
             attempts = failed.attempts + 1 if failed else 1
             wait = wait_seconds(reason_of(error.status, error.message), attempts)
             self._failed[identity] = _Failed(attempts, self._clock() + wait, error.message)
-            self.leftovers[identity] = error.message
         else:
             self._failed.pop(identity, None)
 

@@ -25,14 +25,12 @@ MAX_DRIFT_PATHS = 20
 
 
 def row_of(worker: ApplicationWorker, leftovers: Mapping[ObjectId, str]) -> dict[str, Any]:
-    """Return an application's row. `leftovers`: objects no longer wanted -> why still there."""
+    """Return an application's row. `leftovers`: objects no longer wanted -> why still there.
+
+    What is left over does not make an application less in sync: all it wants may be there.
+    """
     items = list(worker.items.values())
-    sync = worst_sync(
-        [
-            *(item.decision.sync for item in items),
-            *(Sync.ORPHANED for why in leftovers.values() if why),
-        ]
-    )
+    sync = worst_sync(item.decision.sync for item in items)
     reason, message = _explanation(items, leftovers)
     repaired = [item.repaired_at for item in items if item.repaired_at is not None]
     return {

@@ -38,12 +38,20 @@ class Kept:
     content: dict[str, bytes] = field(default_factory=dict)
 
 
+@dataclass
+class _Volume:
+    """The last generation of a volume, and every Secret that may hold a part of any."""
+
+    generation: int = 0
+    names: list[str] = field(default_factory=list)
+
+
 class Store:
     """Reads once, then writes; one per agent."""
 
     def __init__(self, kube: KubeApi) -> None:
         self._kube = kube
-        self._volumes: dict[tuple[str, str], tuple[int, list[str]]] = {}
+        self._volumes: dict[tuple[str, str], _Volume] = {}
         self._packs: dict[str, list[str]] = {}  # Secret -> keys in it
         self._pending: dict[str, bytes] = {}
         self._packing = asyncio.Lock()
@@ -67,23 +75,24 @@ class Store:
         return kept
 
     async def save_volume(self, kind: str, project: str, data: bytes) -> None:
-        """Write a new generation of a volume, then remove the one before."""
-        generation, old = self._volumes.get((kind, project), (0, []))
+        """Write a new generation of a volume, then remove what there was before."""
+        volume = self._volumes.setdefault((kind, project), _Volume())
+        # Counted up even when the write fails: two tries never share a name.
+        volume.generation += 1
         parts = _parts(gzip.compress(data, compresslevel=6, mtime=0))
-        names = []
+        stale = list(volume.names)
         for index, part in enumerate(parts):
-            name = f"fleet-{kind}-{project}-{generation + 1}-{index}"
+            name = f"fleet-{kind}-{project}-{volume.generation}-{index}"
             labels = {KEPT_LABEL: kind, PROJECT_LABEL: project}
-            notes = {_GENERATION: str(generation + 1), _PART: f"{index}/{len(parts)}"}
+            notes = {_GENERATION: str(volume.generation), _PART: f"{index}/{len(parts)}"}
+            volume.names.append(name)
             await self._write(name, labels, notes, {"part": part})
-            names.append(name)
-        self._volumes[kind, project] = (generation + 1, names)
-        await self._remove(old)
+        await self._forget(volume, stale)
 
     async def drop_volume(self, kind: str, project: str) -> None:
         """Remove a volume."""
-        _, names = self._volumes.pop((kind, project), (0, []))
-        await self._remove(names)
+        if volume := self._volumes.get((kind, project)):
+            await self._forget(volume, list(volume.names))
 
     async def save_content(self, digest: str, packed: bytes) -> None:
         """Keep a gzipped blob; many at once share few writes."""
@@ -119,12 +128,14 @@ class Store:
         if len(parts) != _parts_of(next(iter(parts.values()))):
             await self._remove(names)
             return
-        _, older = self._volumes.get((kind, project), (0, []))
+        volume = self._volumes.setdefault((kind, project), _Volume())
+        stale = list(volume.names)
         packed = b"".join(_data_of(parts[index])["part"] for index in sorted(parts))
         found = kept.sets if kind == SETS else kept.inventories
         found[project] = gzip.decompress(packed)
-        self._volumes[kind, project] = (generation, names)
-        await self._remove(older)
+        volume.generation = generation
+        volume.names += names
+        await self._forget(volume, stale)
 
     async def _write_packs(self, blobs: Mapping[str, bytes]) -> None:
         pack: dict[str, bytes] = {}
@@ -161,6 +172,11 @@ class Store:
             await self._kube.create(secret)
         except ApiConflict:
             await self._kube.update(secret)  # a write before that was cut off half-way
+
+    async def _forget(self, volume: _Volume, names: list[str]) -> None:
+        for name in names:
+            await self._remove([name])
+            volume.names.remove(name)
 
     async def _remove(self, names: Iterable[str]) -> None:
         for name in names:

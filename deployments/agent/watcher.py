@@ -155,9 +155,10 @@ class Watcher:
                 # One watch must not end the agent; it starts over like after a lost connection.
                 log.exception("watch of %s failed", watch.scope)
             watch.again.clear()
+            pause = wait * random.uniform(0.9, 1.1)  # noqa: S311
             with contextlib.suppress(TimeoutError):
-                pause = wait * random.uniform(0.9, 1.1)  # noqa: S311
-                await asyncio.wait_for(watch.again.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await watch.again.wait()
 
     def _follow(self, scope: Scope) -> AsyncIterator[ObjectList | WatchEvent]:
         return self._kube.follow(

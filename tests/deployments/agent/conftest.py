@@ -110,7 +110,11 @@ def application(
                 "name": ref.id.name,
             }
         )
-    counts = {f"apps/Deployment/app/{key}": count for key, count in replicas.items()}
+    counts = {
+        str(ref_of(obj).id): replicas[obj["metadata"]["name"]]
+        for obj in objects
+        if obj["kind"] == "Deployment" and obj["metadata"]["name"] in replicas
+    }
     digest = digest_of(canonical_json({"objects": [each["digest"] for each in listed]}))
     return {
         "name": name,

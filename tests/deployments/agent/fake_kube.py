@@ -15,10 +15,10 @@ from typing import Any
 from clusters.agent.kube import (
     AgentKubeError,
     ApiConflict,
-    Applied,
     ApiDenied,
     ApiKindUnknown,
     ApiNotFound,
+    Applied,
     KubeObject,
     ObjectList,
     Resource,
@@ -62,7 +62,9 @@ class FakeKube:
                 return deepcopy(obj)
         return None
 
-    async def edit(self, kind: str, name: str, path: str, value: Any, manager: str = "kubectl") -> None:
+    async def edit(
+        self, kind: str, name: str, path: str, value: Any, manager: str = "kubectl"
+    ) -> None:
         """Set a field (dotted path) as another manager does with an update."""
         obj = self.find(kind, name)
         assert obj is not None

@@ -80,9 +80,7 @@ async def test_a_deleted_object_comes_back(applier: Applier, kube: FakeKube, bus
     assert kube.find("ConfigMap", "settings") is not None
 
 
-async def test_a_changed_field_is_put_right(
-    applier: Applier, kube: FakeKube, bus: FakeBus
-) -> None:
+async def test_a_changed_field_is_put_right(applier: Applier, kube: FakeKube, bus: FakeBus) -> None:
     await ship(applier, config_map(colour="red"))
     await bus.row(is_synced)
     await kube.edit("ConfigMap", "settings", "data.colour", "green")
