@@ -27,10 +27,17 @@ export function startLive(announce, drawAges) {
     document.body.classList.add("is-stale");
   }
 
-  function opened(event) {
-    state.socket = event.detail.socketWrapper;
-    state.downSince = null;
+  // The server sends everything on connect, so a socket is up once it has spoken: one that is
+  // taken and dropped again, as by a proxy in trouble, must not keep the page from polling.
+  function heard(event) {
+    state.socket = event.detail.socketWrapper ?? state.socket;
     state.freshAt = state.heardAt = Date.now();
+    if (state.downSince) back();
+    drawAges();
+  }
+
+  function back() {
+    state.downSince = null;
     timers.forEach(clearInterval);
     timers = [];
     if (!bar.hidden) announce(bar.dataset.back);
@@ -85,12 +92,9 @@ export function startLive(announce, drawAges) {
     show(bar.dataset.signedOut);
   }
 
-  function heard() {
-    state.freshAt = state.heardAt = Date.now();
-    drawAges();
-  }
-
-  live.addEventListener("htmx:wsOpen", opened);
+  live.addEventListener("htmx:wsOpen", (event) => {
+    state.socket = event.detail.socketWrapper;
+  });
   live.addEventListener("htmx:wsClose", closed);
   live.addEventListener("htmx:wsAfterMessage", heard);
   watch();
