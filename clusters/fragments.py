@@ -22,6 +22,7 @@ from fleet_portal.common.home import panels
 from fleet_portal.common.live.fragments import Fragment, registry
 
 PAGE_SIZE = 50
+POOL_PAGE_SIZE = 25
 
 
 @dataclass(frozen=True)
@@ -158,17 +159,22 @@ def scopes_context(access: Access, key: str) -> Mapping[str, Any] | None:
 def pool_page_of(access: Access, key: ListKey) -> Page[Cluster]:
     """Return one page of the clusters that the pool lists, by region and name."""
     rows = queries.clusters_matching(access, ClusterFilter(region=key.wanted.region, sort="region"))
-    return Paginator(rows, PAGE_SIZE).get_page(key.page)
+    return Paginator(rows, POOL_PAGE_SIZE).get_page(key.page)
 
 
 def pool_context(access: Access, key: str) -> Mapping[str, Any]:
-    unpacked = ListKey.unpack(key)
-    found = queries.pool(access, timezone.now(), unpacked.wanted.region or None)
-    shown = {cluster.pk for cluster in pool_page_of(access, unpacked)}
-    rows = [
-        (part.name, row) for part in found.regions for row in part.rows if row.cluster.pk in shown
-    ]
-    return {"pool": found, "rows": rows}
+    """`key`: the region to add up, empty for all."""
+    return {"pool": queries.pool(access, key)}
+
+
+def pooltable_context(access: Access, key: str) -> Mapping[str, Any]:
+    page = pool_page_of(access, ListKey.unpack(key))
+    return {"rows": queries.pool_rows(page, timezone.now())}
+
+
+def poolrow_context(access: Access, key: str) -> Mapping[str, Any] | None:
+    cluster = _cluster(access, key)
+    return None if cluster is None else {"row": queries.pool_rows([cluster], timezone.now())[0]}
 
 
 def _of_cluster(key: str) -> list[str]:
@@ -195,6 +201,8 @@ nodes = _fragment("nodes", _of_cluster, nodes_context)
 events = _fragment("events", _of_cluster, events_context)
 scopes = _fragment("scopes", _of_cluster, scopes_context)
 pool = _fragment("pool", lambda key: ["cluster:any"], pool_context)
+pooltable = _fragment("pooltable", lambda key: ["cluster:members"], pooltable_context)
+poolrow = _fragment("poolrow", _of_cluster, poolrow_context)
 summary = panels.register(
     10,
     Fragment(

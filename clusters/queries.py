@@ -194,10 +194,12 @@ def zones_of(cluster_ids: Sequence[int]) -> dict[int, dict[str, Capacity]]:
     )
     found: dict[int, dict[str, Capacity]] = defaultdict(dict)
     for row in rows:
-        sums: dict[str, Any] = dict(row)
-        capacity = Capacity(**{name: int(sums[f"sum_{name}"]) for name in _SUMS})
-        found[row["cluster_id"]][row["zone"]] = capacity
+        found[row["cluster_id"]][row["zone"]] = _capacity(dict(row))
     return dict(found)
+
+
+def _capacity(sums: dict[str, Any]) -> Capacity:
+    return Capacity(**{name: int(sums[f"sum_{name}"]) for name in _SUMS})
 
 
 @dataclass(frozen=True)
@@ -220,36 +222,69 @@ class PoolRegion:
 
     name: str
     capacity: Capacity
-    rows: tuple[PoolRow, ...]
+    clusters: int
+    away: int
 
 
 @dataclass(frozen=True)
 class Pool:
-    """All that the viewer's clusters hold. Clusters that are away count as nothing to use."""
+    """All that the viewer's clusters hold. Clusters that can't be asked now count as nothing."""
 
     capacity: Capacity
     regions: tuple[PoolRegion, ...]
-    away: int
+
+    @property
+    def away(self) -> int:
+        return sum(region.away for region in self.regions)
 
 
-def pool(access: Access, now: datetime, region: str | None = None) -> Pool:
-    """Return the viewer's pool, of one region if it is named; two queries."""
+def pool(access: Access, region: str = "") -> Pool:
+    """Return the viewer's pool by region, of one region if it is named; two queries."""
     visible = clusters_visible_to(access)
-    if region is not None:
+    if region:
         visible = visible.filter(region__name=region)
-    clusters = list(visible.order_by("region__name", "name"))
-    zones = zones_of([cluster.pk for cluster in clusters])
-    by_region: dict[str, list[PoolRow]] = {}
-    for cluster in clusters:
-        own = zones.get(cluster.pk, {})
-        row = PoolRow(cluster, liveness_of(cluster, now), add_up(own.values()), tuple(own.items()))
-        by_region.setdefault(cluster.region.name if cluster.region else "", []).append(row)
-    regions = tuple(
-        PoolRegion(name, add_up(row.capacity for row in rows if row.liveness.is_there), tuple(rows))
-        for name, rows in by_region.items()
+    there = _in_state(CONNECTED)
+    counted = (
+        visible.order_by("region__name")
+        .values("region__name")
+        .annotate(clusters=Count("pk"), there=Count("pk", filter=there))
     )
-    away = sum(not row.liveness.is_there for rows in by_region.values() for row in rows)
-    return Pool(add_up(part.capacity for part in regions), regions, away)
+    sums = _sums_by_region(visible.filter(there))
+    regions = tuple(
+        PoolRegion(
+            row["region__name"] or "",
+            sums.get(row["region__name"] or "", NOTHING),
+            row["clusters"],
+            row["clusters"] - row["there"],
+        )
+        for row in counted
+    )
+    return Pool(add_up(part.capacity for part in regions), regions)
+
+
+def _sums_by_region(clusters: QuerySet[Cluster]) -> dict[str, Capacity]:
+    rows = (
+        Node.objects.filter(cluster__in=clusters.values("pk"))
+        .order_by()
+        .values("cluster__region__name")
+        .annotate(**_ALIASED)
+    )
+    return {row["cluster__region__name"] or "": _capacity(dict(row)) for row in rows}
+
+
+def pool_rows(clusters: Iterable[Cluster], now: datetime) -> list[PoolRow]:
+    """Return the clusters with what each zone holds; one query, however many there are."""
+    found = list(clusters)
+    zones = zones_of([cluster.pk for cluster in found])
+    return [
+        PoolRow(
+            cluster,
+            liveness_of(cluster, now),
+            add_up(zones.get(cluster.pk, {}).values()),
+            tuple(zones.get(cluster.pk, {}).items()),
+        )
+        for cluster in found
+    ]
 
 
 # One cluster's page.

@@ -232,7 +232,13 @@ def pool(request: HttpRequest) -> HttpResponse:
     form = PoolFilterForm(access, request.GET)
     key = ListKey(form.wanted(), _page_number(request))
     page = pool_page_of(access, key)
-    context = {"form": form, "key": key.pack(), "page_obj": page}
+    show_too(request, "clusters-poolrow", [cluster.pk for cluster in page])
+    context = {
+        "form": form,
+        "region": key.wanted.region,
+        "key": key.pack(),
+        "page_obj": page,
+    }
     return render(request, "clusters/pool.html", context)
 
 

@@ -160,15 +160,20 @@ class PoolClusterSerializer(serializers.Serializer[PoolRow]):
 class PoolRegionSerializer(serializers.Serializer[PoolRegion]):
     region = serializers.CharField(source="name")
     capacity = CapacitySerializer()
-    clusters = PoolClusterSerializer(source="rows", many=True)
+    clusters = serializers.IntegerField()
+    away = serializers.IntegerField()
 
 
 class PoolSerializer(serializers.Serializer[Any]):
-    """All there is to use: clusters that are away are listed, and count as nothing."""
+    """All there is to use; `clusters` is filled where one region is asked for.
+
+    Clusters that can't be asked now are listed, and count as nothing.
+    """
 
     capacity = CapacitySerializer()
     away = serializers.IntegerField()
     regions = PoolRegionSerializer(many=True)
+    clusters = PoolClusterSerializer(many=True)
 
 
 class TokenSerializer(serializers.Serializer[Any]):

@@ -206,9 +206,16 @@ class RegionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Region]):
 class PoolView(APIView):
     @extend_schema(parameters=[OpenApiParameter("region", _TEXT)], responses=PoolSerializer)
     def get(self, request: Request) -> Response:
-        region = request.query_params.get("region")
-        found = queries.pool(_access(request), timezone.now(), region)
-        return Response(PoolSerializer(found).data)
+        access, region = _access(request), request.query_params.get("region", "")
+        found = queries.pool(access, region)
+        clusters = queries.clusters_visible_to(access).filter(region__name=region)
+        body = {
+            "capacity": found.capacity,
+            "away": found.away,
+            "regions": found.regions,
+            "clusters": queries.pool_rows(clusters if region else [], timezone.now()),
+        }
+        return Response(PoolSerializer(body).data)
 
 
 class TokenView(APIView):

@@ -1,9 +1,13 @@
 """Amounts as people read them: cores, gibibytes, labels."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import template
 from django.utils import formats
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 register = template.Library()
 
@@ -30,6 +34,29 @@ def memory(amount: int) -> str:
             digits = 0 if value >= 100 or amount % size == 0 else 1
             return f"{_number(value, digits)} {unit}"
     return f"{_number(amount, 0)} B" if amount else "0"
+
+
+_AMOUNTS: dict[str, Callable[[int], str]] = {"cores": cores, "memory": memory, "pods": str}
+
+
+@register.simple_tag
+def share(used: int, all_: int, kind: str) -> SafeString:
+    """Draw how much is requested: a bar and the numbers. `kind`: cores, memory, pods.
+
+    A tag and not an included template, since a page of the pool draws hundreds.
+    """
+    if not all_:
+        return SafeString("–")
+    amount = _AMOUNTS[kind]
+    return format_html(
+        '<span class="share-line"><meter class="share" min="0" max="{}" value="{}"'
+        ' aria-label="{}"></meter> <span class="text-small">{} / {}</span></span>',
+        str(all_),
+        str(used),
+        gettext("requested share"),
+        amount(used),
+        amount(all_),
+    )
 
 
 @register.filter

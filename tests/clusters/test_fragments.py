@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 OPERATOR = Access(1, Role.OPERATOR, {})
 ALL_EMPTY = ListKey(ClusterFilter()).pack()
-OF_ONE = ["row", "head", "join", "facts", "nodes", "events", "scopes"]
+OF_ONE = ["row", "head", "join", "facts", "nodes", "events", "scopes", "poolrow"]
 
 
 def viewer_of(cluster: Cluster) -> Access:
@@ -46,10 +46,10 @@ def test_operator_viewer_and_stranger(part: str) -> None:
     assert "hidden" in hidden
 
 
-@pytest.mark.parametrize("part", [*OF_ONE, "table", "pool", "summary"])
+@pytest.mark.parametrize("part", [*OF_ONE, "table", "pooltable", "pool", "summary"])
 def test_a_push_swaps_its_own_root_and_holds_no_form(part: str) -> None:
     cluster = make_cluster("eu-1")
-    key = ALL_EMPTY if part in ("table", "pool") else cluster.pk if part in OF_ONE else ""
+    key = ALL_EMPTY if part in ("table", "pooltable") else cluster.pk if part in OF_ONE else ""
     text = draw(part, OPERATOR, key, oob=True)
     root = text.strip().split(">", 1)[0]
     assert 'hx-swap-oob="morph"' in root

@@ -128,14 +128,23 @@ def test_the_pool_by_region_cluster_and_zone(django_assert_num_queries: Any) -> 
     make_node(us, zone="", cpu_milli=4000)
     make_node(away, zone="a", cpu_milli=9000)
     with django_assert_num_queries(2):
-        pool = queries.pool(EVERYWHERE, timezone.now())
+        pool = queries.pool(EVERYWHERE)
     assert pool.capacity.cpu_milli == 7000
     assert pool.away == 1
-    assert [(part.name, part.capacity.cpu_milli) for part in pool.regions] == [
-        ("eu", 3000),
-        ("us", 4000),
-    ]
-    assert [zone for zone, _capacity in pool.regions[0].rows[0].zones] == ["a", "b"]
+    assert [
+        (part.name, part.capacity.cpu_milli, part.clusters, part.away) for part in pool.regions
+    ] == [("eu", 3000, 2, 1), ("us", 4000, 1, 0)]
+
+
+def test_a_cluster_of_the_pool_by_zone(django_assert_num_queries: Any) -> None:
+    cluster = make_cluster("eu-1")
+    make_node(cluster, zone="b", cpu_milli=1000)
+    make_node(cluster, zone="a", cpu_milli=2000)
+    empty = make_cluster("eu-2")
+    with django_assert_num_queries(1):
+        rows = queries.pool_rows([cluster, empty], NOW)
+    assert [(zone, part.cpu_milli) for zone, part in rows[0].zones] == [("a", 2000), ("b", 1000)]
+    assert rows[0].capacity.cpu_milli == 3000
 
 
 def test_the_pool_of_one_region_and_of_what_is_seen() -> None:
@@ -144,8 +153,8 @@ def test_the_pool_of_one_region_and_of_what_is_seen() -> None:
     make_scope(project, cluster)
     make_cluster("us-1", region="us")
     viewer = Access(1, Role.NONE, {project.pk: Role.VIEWER})
-    assert [part.name for part in queries.pool(viewer, NOW).regions] == ["eu"]
-    assert [part.name for part in queries.pool(EVERYWHERE, NOW, "us").regions] == ["us"]
+    assert [part.name for part in queries.pool(viewer).regions] == ["eu"]
+    assert [part.name for part in queries.pool(EVERYWHERE, "us").regions] == ["us"]
 
 
 def test_regions_follow_the_clusters() -> None:

@@ -218,5 +218,6 @@ def test_regions_count_what_the_caller_sees(eu1: Cluster, viewer: APIClient) -> 
 def test_the_pool_adds_up(eu1: Cluster, operator: APIClient) -> None:
     make_node(eu1, zone="a")
     body = operator.get("/api/v1/pool/?region=eu").json()
-    zones = body["regions"][0]["clusters"][0]["zones"]
+    zones = body["clusters"][0]["zones"]
     assert (body["away"], zones[0]["zone"]) == (1, "a")
+    assert operator.get("/api/v1/pool/").json()["clusters"] == []

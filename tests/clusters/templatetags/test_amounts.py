@@ -1,6 +1,6 @@
 import pytest
 
-from clusters.templatetags.amounts import cores, label_list, memory
+from clusters.templatetags.amounts import cores, label_list, memory, share
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,17 @@ def test_cores(milli: int, text: str) -> None:
 )
 def test_memory(amount: int, text: str) -> None:
     assert memory(amount) == text
+
+
+def test_a_share_is_a_meter_without_style() -> None:
+    text = share(1500, 4000, "cores")
+    assert 'max="4000" value="1500"' in text
+    assert "1.5 / 4" in text
+    assert "style" not in text
+
+
+def test_a_share_of_nothing_is_a_dash() -> None:
+    assert share(0, 0, "memory") == "–"
 
 
 def test_labels_are_sorted() -> None:
