@@ -9,23 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import random
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 from clusters.agent.kube import AgentKubeError, ApiKindUnknown, ApiNotFound, KubeObject
-from clusters.domain.objects import ObjectId, ref_of
-from deployments.agent.desired import WantedApplication, WantedObject
-from deployments.agent.inventory import Inventory
+from clusters.domain.objects import ObjectId
+from deployments.agent.desired import WantedApplication
 from deployments.agent.item import Decision, Do, Item, Refusal, View, decide, verdict_of
-from deployments.agent.pods import PodTroubles
-from deployments.agent.ports import KubeApi
-from deployments.agent.watcher import Sight, Watcher
-from deployments.domain import ownership
-from deployments.domain.drift import REPLICAS, baseline_of
+from deployments.agent.watcher import Sight
+from deployments.agent.writer import ContentMismatch, Surroundings, Writer
 from deployments.domain.ownership import Owner, Standing, standing_of
 from deployments.domain.phases import defines_kinds, in_phases
 from deployments.domain.prune import Record
@@ -37,27 +30,6 @@ log = logging.getLogger(__name__)
 RESYNC_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What the workers of one project share."""
-
-    kube: KubeApi
-    project: str
-    inventory: Inventory
-    watcher: Watcher
-    pods: PodTroubles
-    calls: asyncio.Semaphore  # how many writes may be under way in this cluster
-    content: Callable[[str], bytes]  # digest -> canonical JSON
-    has_content: Callable[[str], bool]
-    on_step: Callable[[], None]
-    clock: Callable[[], float] = time.time
-
-    @property
-    def identity(self) -> str:
-        """Return the name under which this project acts in the cluster."""
-        return f"fleet:project:{self.project}"
-
-
 class ApplicationWorker:
     """One application; `want` replaces what is wanted, `wake` says that something changed."""
 
@@ -66,6 +38,7 @@ class ApplicationWorker:
         self.wanted = wanted
         self.items: dict[ObjectId, Item] = {}
         self.healthy_since: float | None = None
+        self._writer = Writer(around)
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -186,7 +159,7 @@ class ApplicationWorker:
             return
         async with self.around.calls:
             try:
-                await self._act(item, view)
+                await self._writer.write(item, view)
                 item.refusal = None
             except AgentKubeError as error:
                 self._refuse(item, error)
@@ -228,68 +201,6 @@ class ApplicationWorker:
             before = Owner(item.owner.project, record.application)
             return standing_of(live, before, **known)  # type: ignore[arg-type]
         return found
-
-    async def _act(self, item: Item, view: View) -> None:
-        aim = item.input  # what is wanted may change while the calls are under way
-        seen = view.sight is not Sight.REFUSED or view.live is not None
-        force = seen and ownership.may_force(view.standing)
-        count, drift = item.wanted.replicas, item.decision.drift
-        if item.decision.do is Do.SCALE and count is not None:
-            await self._scale(item, count, force=force)
-        elif view.live is None:
-            await self._create(item, count)
-        else:
-            if count is not None:
-                # First, so that no moment comes in which nobody owns the count.
-                await self._scale(item, count, force=force)
-            await self._apply(item, self._object(item), force=force)
-        item.applied = aim
-        if drift:
-            item.repaired(drift, self.around.clock())
-
-    async def _create(self, item: Item, count: int | None) -> None:
-        obj = self._object(item)
-        if count is None:
-            await self._apply(item, obj, force=False)
-            return
-        # The count is sent with the object once, so that the default of 1 never shows.
-        await self._apply(item, ownership.with_replicas(obj, count), force=False)
-        await self._scale(item, count, force=True)
-
-    async def _apply(self, item: Item, obj: KubeObject, *, force: bool) -> None:
-        done = await self.around.kube.apply(
-            obj,
-            field_manager=ownership.SPEC_MANAGER,
-            force=force,
-            as_identity=self.around.identity,
-        )
-        self.around.watcher.put(item.scope, done.object)
-        others = () if item.wanted.replicas is None else (REPLICAS,)
-        item.rebase(spec=baseline_of(done.object, ownership.SPEC_MANAGER, others))
-        self._record(item, done.object, created=done.created)
-
-    async def _scale(self, item: Item, count: int, *, force: bool) -> None:
-        done = await self.around.kube.apply(
-            ownership.replicas_of(item.wanted.ref, count),
-            field_manager=ownership.REPLICAS_MANAGER,
-            force=force,
-            as_identity=self.around.identity,
-        )
-        self.around.watcher.put(item.scope, done.object)
-        item.rebase(replicas=baseline_of(done.object, ownership.REPLICAS_MANAGER))
-
-    def _record(self, item: Item, obj: KubeObject, *, created: bool) -> None:
-        ref = item.wanted.ref
-        uid = str(obj["metadata"].get("uid", ""))
-        before = self.around.inventory.records.get(ref.id)
-        known = before is not None and before.uid == uid and before.created
-        mine = created or known or ownership.marked_by_us_alone(obj)
-        self.around.inventory.note(ref.id, Record(self.wanted.name, ref.version, uid, created=mine))
-
-    def _object(self, item: Item) -> KubeObject:
-        obj = json.loads(self.around.content(item.wanted.digest))
-        check_content(obj, item.wanted)
-        return ownership.stamp(obj, item.owner, item.revision)
 
     def _refuse(self, item: Item, error: AgentKubeError) -> None:
         if isinstance(error, ApiKindUnknown):
@@ -349,17 +260,3 @@ class ApplicationWorker:
         if waiting:
             self.around.watcher.try_again(group)
             self.wake()
-
-
-class ContentMismatch(Exception):
-    """The content under a digest is not the object that the set says it is."""
-
-
-def check_content(obj: KubeObject, wanted: WantedObject) -> None:
-    """Raise ContentMismatch unless the content is the object that was signed for."""
-    try:
-        found = ref_of(obj)
-    except ValueError as error:
-        raise ContentMismatch(f"the content is no object: {error}") from None
-    if found != wanted.ref:
-        raise ContentMismatch(f"the content is {found.id}, not {wanted.ref.id}")

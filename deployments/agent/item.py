@@ -14,8 +14,9 @@ from clusters.domain.objects import KubeObject
 from deployments.agent.desired import WantedObject
 from deployments.agent.watcher import SEEN, Scope, Sight, version_of
 from deployments.domain.drift import DELETED, Baseline, Drift, Pace, find_drift
-from deployments.domain.health import PodTrouble, Verdict, judge
+from deployments.domain.health import Verdict, judge
 from deployments.domain.ownership import Owner, Standing, managers_of, owner_of
+from deployments.domain.pod_trouble import PodTrouble
 from deployments.domain.refusals import sync_of
 from deployments.domain.words import Health, Reason, Sync
 

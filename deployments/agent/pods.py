@@ -16,7 +16,7 @@ from typing import Any
 from clusters.agent.kube import AgentKubeError, KubeObject, ObjectList, WatchEvent
 from clusters.domain.objects import ObjectId, split_api_version
 from deployments.agent.ports import KubeApi
-from deployments.domain.health import PodTrouble, pod_trouble, worst_trouble
+from deployments.domain.pod_trouble import PodTrouble, pod_trouble, worst_trouble
 
 log = logging.getLogger(__name__)
 

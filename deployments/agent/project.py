@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from clusters.agent.kube import AgentKubeError
 from clusters.domain.objects import ObjectId, split_api_version
-from deployments.agent.application import RESYNC_SECONDS, ApplicationWorker, Surroundings
+from deployments.agent.application import RESYNC_SECONDS, ApplicationWorker
 from deployments.agent.desired import DesiredSet
 from deployments.agent.inventory import Inventory
 from deployments.agent.pods import PodTroubles
@@ -23,6 +23,7 @@ from deployments.agent.pruner import Pruner
 from deployments.agent.reports import report_of, row_of, row_of_removed
 from deployments.agent.store import Store
 from deployments.agent.watcher import SEEN, Scope, Watcher
+from deployments.agent.writer import Surroundings
 from deployments.domain.phases import WORKLOADS, phase_of
 from deployments.domain.prune import Record
 

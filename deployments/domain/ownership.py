@@ -113,9 +113,14 @@ def with_replicas(obj: KubeObject, count: int) -> KubeObject:
     return {**obj, "spec": {**(obj.get("spec") or {}), "replicas": count}}
 
 
-def replicas_of(ref: ObjectRef, count: int) -> KubeObject:
-    """Return what the replicas manager applies: identity and count, nothing else."""
+def replicas_of(ref: ObjectRef, count: int, uid: str = "") -> KubeObject:
+    """Return what the replicas manager applies: identity and count, nothing else.
+
+    With `uid` it never makes an object anew that was deleted a moment ago.
+    """
     metadata = {"name": ref.id.name}
+    if uid:
+        metadata["uid"] = uid
     if ref.id.namespace:
         metadata["namespace"] = ref.id.namespace
     return {

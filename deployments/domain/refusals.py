@@ -20,7 +20,7 @@ _WAITS: dict[Reason, tuple[float, float]] = {
     Reason.API_MISSING: (2, 30),
     Reason.DEPENDENCY_MISSING: (2, 30),
     Reason.QUOTA: (60, 60),
-    Reason.FORBIDDEN: (10, 60),
+    Reason.FORBIDDEN: (5, 60),
     Reason.OWNED_BY_OTHER: (60, 60),
     Reason.WEBHOOK_DENIED: (60, 600),
     Reason.INVALID: (60, 600),
