@@ -27,6 +27,7 @@ from fleet_portal.demo.traffic.sidecars import envoy_program
 
 _CONNECT_SECONDS = 60.0
 _ROLLOUT_SECONDS = 180.0
+_SHARE_SECONDS = 30.0
 
 
 def say(text: str) -> None:
@@ -65,10 +66,14 @@ async def _tell_story(fleet: Fleet, portal: Portal, began: float) -> None:
         _welcome(portal, time.monotonic() - began)
         await shop.describe_mesh(client, fleet.clusters)
         rollout = await shop.roll_out(client)
-        ended = await shop.wait_rolled_out(client, rollout, _ROLLOUT_SECONDS)
-        say(f"The shop's first rollout {ended['rollout']['state']}.")
-        await shop.share_service(client, _ROLLOUT_SECONDS)
-        say("orders is reachable across clusters: see Regions for its traffic.")
+        try:
+            ended = await shop.wait_rolled_out(client, rollout, _ROLLOUT_SECONDS)
+            say(f"The shop's first rollout {ended['rollout']['state']}.")
+            await shop.share_service(client, _SHARE_SECONDS)
+            say("orders is reachable across clusters: see Regions for its traffic.")
+        except (DemoFailed, Refused) as error:
+            # The portal itself is there to look at, and tells why.
+            say(f"The story stops here: {error}")
 
 
 def _welcome(portal: Portal, seconds: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Coroutine
 from pathlib import Path
@@ -21,6 +20,7 @@ from fleet_portal.demo.traffic.prometheus import Prometheus
 from fleet_portal.demo.traffic.sidecars import Sidecar
 
 log = logging.getLogger(__name__)
+_END_SECONDS = 5.0
 _MONITORING, _PROMETHEUS = "istio-system", "prometheus"
 
 
@@ -73,9 +73,8 @@ class Fleet:
         """Stop callers first, then agents and Envoys, then the clusters."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_END_SECONDS)
         await stop_all([*self.agents, *self._envoys])
         await asyncio.gather(*(cluster.stop() for cluster in self.clusters))
         self._claim.close()
@@ -98,4 +97,5 @@ def add_prometheus_service(cluster: SimulatedCluster) -> None:
         "spec": {"ports": [{"name": "http", "port": PROMETHEUS_PORT}]},
     }
     objects.create(BY_KIND["", "Service"], service, "demo")
-    cluster.serve_locally(_MONITORING, _PROMETHEUS, cluster.network.prometheus, PROMETHEUS_PORT)
+    cluster.serve_locally(_END_SECONDS = 5.0
+_MONITORING, _PROMETHEUS, cluster.network.prometheus, PROMETHEUS_PORT)

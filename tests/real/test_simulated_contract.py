@@ -558,13 +558,13 @@ def watched(talk: Talk) -> list[tuple[str, Any]]:
 
 def _events(talk: Talk, path: str, revision: str, count: int) -> list[tuple[str, Any]]:
     events = []
-    stream = talk.api()._watch(path, revision, None)
-    for event in stream:
+    api = talk.api()
+    for event in api._watch(path, revision, None):
         if event["object"]["metadata"].get("name") == "cfg":
             events.append((event["type"], normalised(event["object"])))
         if len(events) == count:
             break
-    stream.close()
+    api.stop_watching()
     return events
 
 
@@ -581,7 +581,8 @@ def paged(talk: Talk) -> list[Any]:
         metadata = {"name": f"s-{number}"}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
         talk.ask(Ask("", "POST", path, body))
-    pages, token = [], ""
+    pages: list[Any] = []
+    token = ""
     while not pages or token:
         page = talk.api().get(f"{path}?limit=2&continue={token}")
         token = page["metadata"].get("continue", "")

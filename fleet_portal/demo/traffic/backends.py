@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import random
+from typing import cast
 
 from fleet_portal.demo.apiserver.kinds import BY_KIND
 from fleet_portal.demo.apiserver.store import Change, Object
@@ -99,9 +100,9 @@ class _Conversation(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP servers give
-        self._transport = transport
-        self._connections.add(transport)
+        # uvloop's transports are none by class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._connections.add(self._transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._transport is not None:

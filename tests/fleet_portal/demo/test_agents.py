@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from fleet_portal.demo import agents
 from fleet_portal.demo.agents import ACCOUNT, LABELS, NAMESPACE, AgentRunner
 from fleet_portal.demo.cluster import ClusterPlan, SimulatedCluster
 from fleet_portal.demo.network import ClusterNetwork
@@ -30,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[FakeChild]:
         found.append(FakeChild(command, environment))
         return found[-1]
 
-    monkeypatch.setattr(agents.Child, "start", start)
+    monkeypatch.setattr("fleet_portal.demo.agents.Child.start", start)
     return found
 
 

@@ -71,7 +71,7 @@ async def test_the_printed_command_joins_with_and_without_tools(
     cluster: SimulatedCluster, address: str, tmp_path: Path, monkeypatch, tools: bool
 ) -> None:
     if not tools:
-        monkeypatch.setattr(joining.shutil, "which", lambda name: None)
+        monkeypatch.setattr("shutil.which", lambda name: None)
     await joining.run_command(cluster, command(address, pin(tmp_path)))
     assert cluster.store.get(kind("ServiceAccount"), "fleet-system", "fleet-agent")
 
@@ -81,7 +81,7 @@ async def test_another_key_is_not_trusted(
     cluster: SimulatedCluster, address: str, monkeypatch, tools: bool
 ) -> None:
     if not tools:
-        monkeypatch.setattr(joining.shutil, "which", lambda name: None)
+        monkeypatch.setattr("shutil.which", lambda name: None)
     other = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
     with pytest.raises((DemoFailed, OSError)):
         await joining.run_command(cluster, command(address, other))

@@ -1,5 +1,6 @@
 import pytest
 
+from fleet_portal.demo.apiserver.fieldsets import FieldSet
 from fleet_portal.demo.apiserver.merging import (
     MergeError,
     compare,
@@ -37,7 +38,7 @@ def test_an_item_without_its_key_is_refused() -> None:
 
 def test_an_applier_owns_leaves_and_items() -> None:
     fields = field_set(SPEC, {"containers": [{"name": "a", "args": ["x", "y"]}]})
-    item = {".": {}, "f:name": {}, "f:args": {}}
+    item: FieldSet = {".": {}, "f:name": {}, "f:args": {}}
     assert fields == {"f:containers": {'k:{"name":"a"}': item}}
 
 
