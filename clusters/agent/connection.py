@@ -134,19 +134,18 @@ class Connection:
             raise
         try:
             welcome = await carrier.introduce(self._hello())
+            self._window_seconds = max(FIRST_WINDOW_SECONDS, welcome.retry_window_seconds)
+            await self._learn(welcome.keys)
+            log.info("connected to %s", self._config.url)
+            self.carrier = carrier
+            await self._serve(carrier)
+            log.warning("the carrier ended: %s %s", carrier.close_code, carrier.close_reason)
         except ConnectionError:
             self._raise_if_refused(carrier)
             raise
-        self._window_seconds = max(FIRST_WINDOW_SECONDS, welcome.retry_window_seconds)
-        await self._learn(welcome.keys)
-        log.info("connected to %s", self._config.url)
-        self.carrier = carrier
-        try:
-            await self._serve(carrier)
         finally:
             self.carrier = None
             await carrier.close()
-        log.warning("the carrier ended: %s %s", carrier.close_code, carrier.close_reason)
         self._raise_if_refused(carrier)
 
     async def _serve(self, carrier: Carrier) -> None:

@@ -5,7 +5,7 @@ for an hour, finds the latest values only: nothing piles up.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ class ReportBus:
         for reader in self._readers:
             reader.add((kind, key))
 
-    async def read(self) -> AsyncIterator[bytes]:
+    async def read(self) -> AsyncGenerator[bytes, None]:
         """Yield JSON lines: all that is known, then what changes, until closed."""
         reader = _Reader(self._latest)
         self._readers.add(reader)

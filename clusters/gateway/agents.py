@@ -243,43 +243,32 @@ class Agents:
         speaks = any(not other.silent for other in carriers)
         if speaks:
             self.registry.wake(carrier.cluster)
-        self._tell_liveness(carrier.cluster, "connected" if speaks else "silent", carriers)
+        heard_at = max((other.session.heard_at for other in carriers), default=self.now())
+        self._tell_liveness(carrier.cluster, "connected" if speaks else "silent", heard_at)
 
     def lost(self, carrier: Carrier) -> None:
-        """Forget a carrier and tell so."""
+        """Forget a carrier and tell so; without another one the cluster is silent at once."""
         self._greeting.discard(carrier)
         self._reports.pop(carrier, None)
-        if not carrier.session_id or not self.registry.remove(carrier):
-            if carrier.session_id:
-                self._tell_closed(carrier)
+        if not carrier.session_id:
             return
-        self._tell_closed(carrier)
-        heard_at = carrier.session.heard_at
-        if not self.registry.of(carrier.cluster):
+        code, reason = carrier.close_code or 1006, carrier.close_reason
+        self.tell("closed", carrier, code=code, reason=reason, at=self.hub.wall())
+        log.info("carrier of %s: closed (%d %s)", carrier.name, code, reason)
+        if not self.registry.remove(carrier):
+            return
+        if self.registry.of(carrier.cluster):
+            self.liveness_changed(carrier)
+        else:
+            heard_at = carrier.session.heard_at
             self._gone[carrier.cluster] = heard_at
-            self._tell_gone(carrier.cluster, "silent", heard_at)
-        log.info(
-            "carrier of %s: closed (%d %s)", carrier.name, carrier.close_code, carrier.close_reason
-        )
+            self._tell_liveness(carrier.cluster, "silent", heard_at)
 
     def tell(self, name: str, carrier: Carrier, **body: Any) -> None:
         """Tell a fact about a carrier."""
         self.link.fact(name, {"cluster": carrier.cluster, "session": carrier.session_id, **body})
 
-    def _tell_closed(self, carrier: Carrier) -> None:
-        self.tell(
-            "closed",
-            carrier,
-            code=carrier.close_code or 1006,
-            reason=carrier.close_reason,
-            at=self.hub.wall(),
-        )
-
-    def _tell_liveness(self, cluster: str, state: str, carriers: list[Carrier]) -> None:
-        heard_at = max((carrier.session.heard_at for carrier in carriers), default=self.now())
-        self._tell_gone(cluster, state, heard_at)
-
-    def _tell_gone(self, cluster: str, state: str, heard_at: float) -> None:
+    def _tell_liveness(self, cluster: str, state: str, heard_at: float) -> None:
         body = {"cluster": cluster, "state": state, "last_frame_at": self._wall_of(heard_at)}
         self.link.fact("liveness", body)
 
@@ -295,7 +284,7 @@ class Agents:
         for cluster, heard_at in list(self._gone.items()):
             if now - heard_at >= LOST_SECONDS:
                 del self._gone[cluster]
-                self._tell_gone(cluster, "lost", heard_at)
+                self._tell_liveness(cluster, "lost", heard_at)
         if not self.link.congested:
             for reader in self._reports.values():
                 reader.release()

@@ -499,6 +499,7 @@ class Rig:
         self.connections.append(connection)
         self.agents.append(asyncio.create_task(connection.run()))
         await self.web_role.fact_of("connected", instance=config.instance)
+        await eventually(lambda: connection.carrier is not None)
         return connection
 
     async def raw(self) -> RawClient:
