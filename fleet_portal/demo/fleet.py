@@ -97,5 +97,4 @@ def add_prometheus_service(cluster: SimulatedCluster) -> None:
         "spec": {"ports": [{"name": "http", "port": PROMETHEUS_PORT}]},
     }
     objects.create(BY_KIND["", "Service"], service, "demo")
-    cluster.serve_locally(_END_SECONDS = 5.0
-_MONITORING, _PROMETHEUS, cluster.network.prometheus, PROMETHEUS_PORT)
+    cluster.serve_locally(_MONITORING, _PROMETHEUS, cluster.network.prometheus, PROMETHEUS_PORT)
