@@ -184,7 +184,7 @@ def _overdue(trouble: PodTrouble | None, message: str, ready: int, desired: int)
 def _cannot_create(failure: Mapping[str, Any], now: float, ready: int, desired: int) -> Verdict:
     message = str(failure.get("message", ""))
     reason = Reason.QUOTA if "exceeded quota" in message else Reason.FORBIDDEN
-    since = epoch_of(failure.get("lastTransitionTime")) or now
+    since = _since(failure.get("lastTransitionTime"), now)
     if now < since + QUOTA_GRACE_SECONDS:
         settles_at = since + QUOTA_GRACE_SECONDS
         return Verdict(Health.PROGRESSING, reason, message, ready, desired, settles_at)
@@ -242,7 +242,7 @@ def _by_conditions(obj: Mapping[str, Any], now: float, trouble: PodTrouble | Non
         if found:
             message = str(found.get("message") or f"not {name.lower()} yet")
             return Verdict(Health.PROGRESSING, message=message)
-    created = epoch_of((obj.get("metadata") or {}).get("creationTimestamp")) or now
+    created = _since((obj.get("metadata") or {}).get("creationTimestamp"), now)
     if now < created + SILENT_KIND_SECONDS:
         settles_at = created + SILENT_KIND_SECONDS
         return Verdict(Health.PROGRESSING, message="says nothing yet", settles_at=settles_at)
@@ -261,6 +261,11 @@ def _condition(obj: Mapping[str, Any], name: str) -> Mapping[str, Any]:
             if isinstance(condition, Mapping) and condition.get("type") == name:
                 return condition
     return {}
+
+
+def _since(timestamp: object, now: float) -> float:
+    found = epoch_of(timestamp)
+    return now if found is None else found
 
 
 def _number(values: Mapping[str, Any], name: str) -> int:
