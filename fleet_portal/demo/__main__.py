@@ -63,7 +63,7 @@ async def _tell_story(fleet: Fleet, portal: Portal, began: float) -> None:
         if away:
             words = "\n".join(child.last_words(3) for child in fleet.agents)
             raise DemoFailed(f"Not connected: {', '.join(away)}.\n{words}")
-        _welcome(portal, time.monotonic() - began)
+        _welcome(fleet, portal, time.monotonic() - began)
         await shop.describe_mesh(client, fleet.clusters)
         rollout = await shop.roll_out(client)
         try:
@@ -76,13 +76,15 @@ async def _tell_story(fleet: Fleet, portal: Portal, began: float) -> None:
             say(f"The story stops here: {error}")
 
 
-def _welcome(portal: Portal, seconds: float) -> None:
+def _welcome(fleet: Fleet, portal: Portal, seconds: float) -> None:
+    kubeconfig = fleet.clusters[0].admin_kubeconfig()
     say(
         f"\n  Fleet Portal   {portal.place.url}\n"
         f"  login          {LOGIN}\n"
         f"  password       {portal.password}\n\n"
         f"Six simulated clusters in three regions, up in {seconds:.0f} s. Ctrl-C stops all.\n"
         "The certificate is the portal's own: your browser will ask once.\n"
+        f"A cluster from inside: kubectl --kubeconfig {kubeconfig} get pods -A\n"
     )
 
 

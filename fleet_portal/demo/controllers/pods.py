@@ -39,6 +39,13 @@ def reconcile(context: Context, namespace: str, name: str) -> None:
         _finish(context, pod)
 
 
+def remove_from_node(context: Context, node: str) -> None:
+    """Remove the Pods of a node that is gone, as a cluster's Pod collector does."""
+    for pod in context.store.all(PODS):
+        if pod["spec"].get("nodeName") == node:
+            context.objects.purge(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+
 def _age(context: Context, stamp: str) -> float:
     then = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
     return (context.objects.clock() - then).total_seconds()

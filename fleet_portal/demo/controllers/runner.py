@@ -112,5 +112,7 @@ class Controllers:
             for service in services.selecting(self._context, namespace, labels):
                 self._want(services.SERVICES, namespace, service)
         elif change.resource is pods.NODES:
+            if change.kind == "DELETED":
+                pods.remove_from_node(self._context, name)
             for daemon_set in self._context.store.all(replicas.DAEMON_SETS):
                 self._want(replicas.DAEMON_SETS, *key_of(daemon_set))

@@ -237,7 +237,8 @@ def _listener(name: str, listen: tuple[str, int], hosts: list[Resource]) -> Reso
     manager = {
         "@type": f"{filters}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        "route_config": {"name": name, "virtual_hosts": hosts},
+        # Envoy may read the listeners before the clusters: it would refuse them for good.
+        "route_config": {"name": name, "virtual_hosts": hosts, "validate_clusters": False},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
     }
     return {

@@ -81,6 +81,16 @@ def test_a_deleted_pod_ends_after_a_while(context: Recorder, clock: Clock) -> No
     assert live(context) is None
 
 
+def test_a_node_that_goes_takes_its_pods_along(context: Recorder) -> None:
+    add_node(context.objects)
+    create(context)
+    step(context)
+    pods.remove_from_node(context, "other")
+    assert live(context) is not None
+    pods.remove_from_node(context, "n1")
+    assert live(context) is None
+
+
 def test_a_jobs_pod_succeeds(context: Recorder, clock: Clock) -> None:
     add_node(context.objects)
     obj = pod()

@@ -72,6 +72,7 @@ def test_a_detector_that_is_off_enforces_nothing() -> None:
 def test_only_the_services_port_is_routed() -> None:
     manager = files().listeners[0]["filter_chains"][0]["filters"][0]["typed_config"]
     hosts = manager["route_config"]["virtual_hosts"]
+    assert manager["route_config"]["validate_clusters"] is False
     assert [h["name"] for h in hosts] == ["orders"]
     action = hosts[0]["routes"][0]["route"]
     assert action["retry_policy"]["retry_priority"]["typed_config"]["update_frequency"] == 2
