@@ -75,7 +75,7 @@ def head_context(access: Access, key: str) -> Mapping[str, Any] | None:
     if application is None:
         return None
     rows = queries.target_rows(application, queries.targets_of(application))
-    rollout = queries.open_rollout_of(application)
+    rollout = application.rollouts.first()
     return {
         "application": application,
         "latest": application.revisions.first(),

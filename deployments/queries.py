@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from clusters.domain.liveness import Liveness, judge_liveness
 from clusters.domain.objects import ref_of
 from clusters.domain.statuses import LIVENESS
-from clusters.models import Cluster
+from clusters.models import Cluster, ProjectScope
 from deployments.blobs import entries_of, load_objects
 from deployments.domain import statuses
 from deployments.domain.diffs import readable_yaml
@@ -154,6 +154,13 @@ def projects_operated_by(access: Access) -> QuerySet[Project]:
 
 def projects_viewed_by(access: Access) -> QuerySet[Project]:
     return Project.objects.filter(access.projects(Role.VIEWER, "pk"))
+
+
+def namespaces_of(projects: QuerySet[Project]) -> list[str]:
+    """Return the namespaces that the projects may use on any cluster."""
+    scopes = ProjectScope.objects.filter(project__in=projects)
+    found = scopes.values_list("namespaces", flat=True)
+    return sorted({namespace for namespaces in found for namespace in namespaces})
 
 
 def applications_matching(access: Access, wanted: ApplicationFilter) -> QuerySet[Application]:
@@ -324,10 +331,6 @@ def rollouts_counted(rollouts: QuerySet[Rollout]) -> QuerySet[Rollout]:
         cluster_count=Count("waves__targets"),
         passed_count=Count("waves__targets", filter=Q(waves__targets__state__in=passed)),
     ).order_by("-id")
-
-
-def open_rollout_of(application: Application) -> Rollout | None:
-    return application.rollouts.filter(state__in=OPEN).first()
 
 
 def waits_of(facts: RolloutFacts) -> list[WaitRow]:

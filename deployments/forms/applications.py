@@ -107,7 +107,12 @@ class NewApplicationForm(ManifestsMixin, PlacementForm):
     project = forms.ModelChoiceField(
         Project.objects.none(), label=_("Project"), to_field_name="slug"
     )
-    namespace = forms.CharField(label=_("Namespace"), max_length=63)
+    namespace = forms.CharField(
+        label=_("Namespace"),
+        max_length=63,
+        widget=forms.TextInput({"list": "namespaces", "autocomplete": "off"}),
+        help_text=_("One that the project may use; see the page of a cluster."),
+    )
     image = forms.CharField(
         label=_("Image"), required=False, max_length=400,
         widget=forms.TextInput({"placeholder": "registry.example/team/web:1.2"}),
@@ -131,7 +136,8 @@ class NewApplicationForm(ManifestsMixin, PlacementForm):
         field = self.fields["project"]
         if isinstance(field, forms.ModelChoiceField):
             field.queryset = projects
-            field.initial = projects.first()
+            field.initial = projects.exclude(scopes=None).first() or projects.first()
+        self.namespaces = queries.namespaces_of(projects)
 
     def group(self, names: tuple[str, ...]) -> list[Any]:
         return [self[name] for name in names]

@@ -9,6 +9,8 @@ from clusters.models import Region
 from deployments import queries
 from fleet_portal.common.access import Access
 
+MOST_BOXES = 60
+
 
 def choose(form: forms.Form, name: str, choices: list[Any]) -> None:
     field = form.fields[name]
@@ -16,14 +18,36 @@ def choose(form: forms.Form, name: str, choices: list[Any]) -> None:
         field.choices = choices
 
 
+class NamesField(forms.CharField):
+    """Names separated by commas, for fleets that are too large for a box per cluster."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value) or ""
+        return [name.strip() for name in text.split(",") if name.strip()]
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def validate(self, value: Any) -> None:
+        """Let the action name what no cluster has: it knows the sentence."""
+
+
 def fill_choices(form: forms.Form, access: Access) -> None:
     """Offer the viewer's clusters and their regions in the form's fields."""
-    names = list(queries.clusters_known(access).values_list("name", flat=True))
-    clusters = [(name, name) for name in names]
+    names = list(queries.clusters_known(access).values_list("name", flat=True)[: MOST_BOXES + 1])
     regions = [(name, name) for name in Region.objects.values_list("name", flat=True)]
-    for field, choices in (("clusters", clusters), ("excluded", clusters), ("regions", regions)):
-        if field in form.fields:
-            choose(form, field, choices)
+    choose(form, "regions", regions)
+    for field in ("clusters", "excluded"):
+        if field not in form.fields:
+            continue
+        if len(names) > MOST_BOXES:
+            form.fields[field] = NamesField(
+                label=form.fields[field].label,
+                required=False,
+                help_text=_("Names, separated by commas."),
+            )
+        else:
+            choose(form, field, [(name, name) for name in names])
 
 
 def selection_of(values: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,20 @@ class OverrideForm(forms.Form):
         super().__init__(*args, **kwargs)
         fill_choices(self, access)
 
+    @property
+    def who(self) -> list[Any]:
+        return [self[name] for name in ("name", "priority", "selector", "regions", "clusters")]
+
+    @property
+    def what(self) -> list[Any]:
+        shown = {field.name for field in self.who}
+        return [field for field in self if field.name not in shown]
+
+    @property
+    def opens(self) -> bool:
+        """Say whether people should see the fields at once: something is wrong or typed there."""
+        return bool(self.errors) or (self.is_bound and self.has_changed())
+
     def override(self) -> dict[str, Any]:
         """Return the override as actions take it. Raises ActionRefused."""
         values = self.cleaned_data

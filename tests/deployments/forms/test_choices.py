@@ -26,3 +26,14 @@ def test_offers_the_clusters_the_viewers_projects_may_use() -> None:
     assert [value for value, _label in form.fields["clusters"].choices] == ["eu-1"]  # type: ignore[attr-defined]
     everyone = PlacementForm(access_of(make_user(role="operator")))
     assert len(everyone.fields["clusters"].choices) == 2  # type: ignore[attr-defined]
+
+
+def test_large_fleets_are_typed_instead_of_ticked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.forms.choices.MOST_BOXES", 1)
+    for name in ("eu-1", "eu-2"):
+        make_cluster(name)
+    access = access_of(make_user(role="operator"))
+    form = PlacementForm(access, {"clusters": "eu-1, eu-9,"}, initial={"clusters": ["eu-2"]})
+    assert form.is_valid()
+    assert form.placement() == {"clusters": ["eu-1", "eu-9"]}
+    assert 'value="eu-2"' in str(PlacementForm(access, initial={"clusters": ["eu-2"]})["clusters"])
