@@ -13,6 +13,7 @@ KubeError              `str(error)` is what the cluster said, word for word
 """
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from django.conf import settings
 from clusters import keys
 from clusters.identity import mint_internal_token
 from clusters.models import Cluster
+
+logger = logging.getLogger(__name__)
 
 FIELD_MANAGER = "fleet-portal"
 OBSERVER = "controller:observer"
@@ -219,7 +222,7 @@ _transport_lock = threading.Lock()
 
 
 def _base_url() -> str:
-    return str(settings.FLEET_PUBLIC_URL)
+    return str(settings.FLEET_GATEWAY_URL)
 
 
 def _client() -> Any:
@@ -241,6 +244,8 @@ def _make_client() -> Any:
     configuration.retries = urllib3.Retry(
         connect=1, read=0, redirect=0, status=0, other=0, raise_on_redirect=False
     )
+    # The gateway is dialled where it listens, and proves the name that everybody knows.
+    configuration.tls_server_name = keys.public_host()
     if not keys.has_public_certificate():
         configuration.ssl_ca_cert = str(keys.authority_file())
     return RESTClientObject(configuration)
@@ -276,7 +281,8 @@ def _send(
         )
         data = answer.read(ANSWER_MAX_BYTES + 1)
     except (urllib3.exceptions.HTTPError, ApiException) as error:
-        raise ClusterUnreachable(f"The portal's gateway does not answer: {error}") from None
+        logger.info("the gateway does not answer: %s", error)
+        raise ClusterUnreachable("The portal's gateway does not answer: try again.") from None
     if len(data) > ANSWER_MAX_BYTES:
         answer.close()
         raise KubeInvalid("The cluster's answer is larger than 32 MiB.", answer.status)

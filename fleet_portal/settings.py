@@ -54,6 +54,11 @@ FLEET_LISTEN = env.text("FLEET_LISTEN", "127.0.0.1:8443")
 FLEET_PUBLIC_URL = env.text("FLEET_PUBLIC_URL", f"https://{FLEET_LISTEN}").rstrip("/")
 if not FLEET_PUBLIC_URL.startswith("https://"):
     raise ImproperlyConfigured("FLEET_PUBLIC_URL must start with https://.")
+# Where the portal itself dials its gateway: beside it, unless the roles run apart.
+FLEET_GATEWAY_URL = env.text(
+    "FLEET_GATEWAY_URL",
+    f"https://{FLEET_LISTEN.replace('0.0.0.0:', '127.0.0.1:').replace('[::]:', '[::1]:')}",
+).rstrip("/")
 # Empty: the portal's own authority signs the gateway's certificate, and agents pin its key.
 FLEET_TLS_CERT = env.text("FLEET_TLS_CERT")
 FLEET_TLS_KEY = env.text("FLEET_TLS_KEY")

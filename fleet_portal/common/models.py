@@ -9,12 +9,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 SLUG = RegexValidator(
-    r"^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$",
+    r"^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?\Z",
     _("Use lower-case letters, digits and hyphens; begin and end with a letter or digit."),
 )
 # The login becomes part of a Kubernetes user name: no colon, nothing that needs escaping.
 LOGIN = RegexValidator(
-    r"^[a-z0-9][a-z0-9._@-]{0,99}$",
+    r"^[a-z0-9][a-z0-9._@-]{0,99}\Z",
     _(
         "Use lower-case letters, digits and . _ @ - (at most 100), no colon;"
         " begin with a letter or digit."
@@ -127,11 +127,18 @@ class RoleBinding(models.Model):
                 | models.Q(user__isnull=True, team__isnull=False),
                 violation_error_message=_("Name either a user or a team."),
             ),
-            models.UniqueConstraint(
-                fields=["user", "team", "role", "project"],
-                nulls_distinct=False,
-                name="role_binding_once",
-                violation_error_message=_("This role is given already."),
+            # One for each subject and scope: SQLite can't treat two nulls as equal.
+            *(
+                models.UniqueConstraint(
+                    fields=[subject, "role", *fields],
+                    condition=models.Q(
+                        **{f"{subject}__isnull": False, "project__isnull": not fields}
+                    ),
+                    name=f"role_binding_once_{subject}_{scope}",
+                    violation_error_message=_("This role is given already."),
+                )
+                for subject in ("user", "team")
+                for scope, fields in (("project", ["project"]), ("everything", []))
             ),
         ]
 

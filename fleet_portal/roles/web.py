@@ -60,7 +60,8 @@ def serve(on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         proxy_forwarded_proto_header="X-Forwarded-Proto",
         verbosity=0,
     )
-    link = LinkServer(link_socket_path(), IdentityHandlers())
+    handlers = IdentityHandlers()
+    link = LinkServer(link_socket_path(), handlers)
 
     async def start() -> None:
         loop = asyncio.get_running_loop()
@@ -75,6 +76,7 @@ def serve(on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         # Sockets first: a page must not see half of a portal that is going away.
         await asyncio.get_running_loop().run_in_executor(None, on_stop)
         await link.close()
+        handlers.close()
         bind_socket_loop(None)
         reactor.stop()
 
