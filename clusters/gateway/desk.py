@@ -14,6 +14,9 @@ from clusters.tunnel.session import INITIAL_WINDOW, SMALL_WINDOW, Stream
 _SAYS_NOTHING = frozenset({429, 500, 503})
 
 
+Person = tuple[str, str]  # whose id, on which cluster
+
+
 class CarrierHandle(Protocol):
     """A cluster's carrier, as a request sees it."""
 
@@ -42,7 +45,10 @@ class OpenRequest(Protocol):
     done: bool
     deadline: float
     grant: Grant | None
-    question: Question | None
+
+    @property
+    def question(self) -> Question | None:
+        """What the web role is to be asked about it."""
 
     def cut(self, code: ResetCode, refusal: Refusal) -> None:
         """End it, whatever its client has got so far."""
@@ -80,36 +86,32 @@ class Desk:
         self.streams_per_person = streams_per_person
         self.memory_bytes = memory_bytes
         self.open: set[OpenRequest] = set()
-        self._per_person: dict[tuple[str, str], int] = {}
+        self._per_person: dict[Person, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Future[None] | None = None
 
-    def opened(self, exchange: OpenRequest) -> None:
-        """Count a request that has its place."""
-        self.open.add(exchange)
-        self.counters.streams += 1
-
-    def closed(self, exchange: OpenRequest) -> None:
-        """Undo `opened`."""
-        self.open.discard(exchange)
-        self.counters.streams -= 1
-        if not self.open and self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-
-    def take_place(self, person: tuple[str, str]) -> None:
-        """Count one more stream of a person on a cluster. Raises Refused at the limit."""
+    def opened(self, request: OpenRequest, person: Person) -> None:
+        """Give a request one of its person's places on a cluster. Raises Refused without one."""
         count = self._per_person.get(person, 0)
         if count >= self.streams_per_person:
             raise Refused(TOO_MANY_STREAMS)
         self._per_person[person] = count + 1
+        self.open.add(request)
+        self.counters.streams += 1
 
-    def leave_place(self, person: tuple[str, str]) -> None:
-        """Undo `take_place`."""
-        count = self._per_person.get(person, 0) - 1
-        if count > 0:
+    def closed(self, request: OpenRequest, person: Person) -> None:
+        """Undo `opened`."""
+        if request not in self.open:
+            return
+        self.open.discard(request)
+        self.counters.streams -= 1
+        count = self._per_person[person] - 1
+        if count:
             self._per_person[person] = count
         else:
-            self._per_person.pop(person, None)
+            del self._per_person[person]
+        if not self.open and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     def first_window(self) -> int:
         """Return a new stream's first credit. Raises Refused when memory is nearly used up."""

@@ -19,9 +19,10 @@ from clusters.gateway.desk import Desk
 from clusters.gateway.exchange import Exchange, Flusher, Request
 from clusters.gateway.grants import Grants
 from clusters.gateway.pages import PageExchange, refuse_page
+from clusters.gateway.routes import AGENTS_PREFIX, CLUSTERS_PREFIX
 from clusters.gateway.server import Front
 from clusters.gateway.statuses import Refusal
-from clusters.gateway.users import AGENTS_PREFIX, CLUSTERS_PREFIX, UserExchange
+from clusters.gateway.users import UserExchange
 from clusters.link import Body, LinkClient, LinkDown, LinkRefused
 from clusters.tunnel.frames import ResetCode
 

@@ -10,6 +10,7 @@ from clusters.gateway.counters import AccessLine
 from clusters.gateway.desk import CarrierHandle, Desk
 from clusters.gateway.exchange import Request
 from clusters.gateway.grants import Grant, GrantKey, Question
+from clusters.gateway.routes import Route, read_route
 from clusters.gateway.server import Front
 from clusters.gateway.statuses import (
     AGENT_AWAY,
@@ -22,23 +23,12 @@ from clusters.gateway.statuses import (
     refusal_of_reset,
 )
 from clusters.tunnel.frames import OpenHead, Payload, ResetCode, ResponseHead, TunnelError
-from clusters.tunnel.requests import (
-    RequestInfo,
-    RequestRefused,
-    check_method,
-    check_target,
-    parse_request,
-    request_headers,
-)
+from clusters.tunnel.requests import RequestRefused, request_headers
 from clusters.tunnel.session import INITIAL_WINDOW, Stream
 
 AGENT_WAIT_SECONDS = 5.0
-HEAD_SECONDS = 65.0  # kube-apiserver itself gives up at 60 s
 # The gateway's own bound, should the agent not keep the one above.
 HEAD_GRACE_SECONDS = 5.0
-
-CLUSTERS_PREFIX = "/k8s/clusters/"
-AGENTS_PREFIX = "/agents/"
 
 
 Headers = list[tuple[bytes, bytes]]
@@ -56,31 +46,25 @@ class UserExchange:
     """One request to a cluster, from its head to its last byte."""
 
     __slots__ = (
-        "_authorization",
         "_bodies",
         "_body_ended",
         "_buffered",
         "_carrier",
-        "_cluster",
         "_counted",
         "_desk",
         "_front",
         "_head_sent",
         "_headers",
-        "_info",
-        "_prefix",
         "_request",
+        "_route",
         "_sent",
         "_started_at",
         "_status",
         "_stream",
-        "_target",
-        "_to",
         "deadline",
         "done",
         "grant",
-        "is_long",
-        "question",
+        "key",
         "request_id",
     )
 
@@ -90,13 +74,7 @@ class UserExchange:
         self._request = request
         self.request_id = request_id
         self._started_at = front.hub.now()
-        self._cluster = ""
-        self._prefix = ""
-        self._target = ""
-        self._to = "api"
-        self._info = RequestInfo(verb="")
         self._headers: list[tuple[str, str]] = []
-        self._authorization = ""
         self._carrier: CarrierHandle | None = None
         self._stream: Stream | None = None
         self._counted: tuple[str, str] | None = None
@@ -106,9 +84,9 @@ class UserExchange:
         self._head_sent = False
         self._status = 0
         self._sent = 0
-        self.question: Question | None = None
+        self._route: Route | None = None
+        self.key: GrantKey | None = None
         self.grant: Grant | None = None
-        self.is_long = False
         self.deadline = 0.0
         self.done = False
 
@@ -116,25 +94,23 @@ class UserExchange:
 
     def start(self) -> "UserExchange | None":
         """Check, permit, open. None when the request is already answered."""
+        desk, request = self._desk, self._request
         try:
-            self._check()
-            desk = self._desk
-            now = self._started_at
-            if not self._authorization:
+            self._route = route = read_route(request.method, request.target)
+            self._headers, authorization = self._read_headers(request.headers)
+            if request.upgrade:
+                raise Refused(NO_UPGRADES)
+            if not authorization:
                 raise Refused(UNAUTHENTICATED)
-            key = GrantKey(self._authorization, self._cluster, self._to, self._info.acts)
-            self.question = Question(
-                key, self._request.method, self._target.partition("?")[0], self._front.remote
-            )
-            grant = desk.grants.cached(key, now)
-            carrier = desk.carriers.pick(self._cluster)
-            if grant is None or carrier is None:
-                if self._request.has_body:
+            self.key = GrantKey(authorization, route.cluster, route.to, route.info.acts)
+            self.grant = desk.grants.cached(self.key, self._started_at)
+            carrier = desk.carriers.pick(route.cluster)
+            if self.grant is None or carrier is None:
+                if request.has_body:
                     # Only then: a connection that is not read does not tell that it closed.
                     self._front.pause_reading("body")
                 desk.spawn(self._ask_and_wait())
             else:
-                self.grant = grant
                 self._open(carrier)
         except Refused as refused:
             self._refuse(refused.refusal)
@@ -142,24 +118,13 @@ class UserExchange:
             self._refuse_badly(Refusal(refused.status, refused.reason, refused.message))
         return None if self.done else self
 
-    def _check(self) -> None:
-        request = self._request
-        target = request.target
-        if target.startswith(CLUSTERS_PREFIX):
-            rest = target[len(CLUSTERS_PREFIX) :]
-        else:
-            rest, self._to = target[len(AGENTS_PREFIX) :], "agent"
-        path, mark, query = rest.partition("?")
-        self._cluster, _, path = path.partition("/")
-        self._prefix = target[: len(target) - len(rest)] + self._cluster
-        self._target = f"/{path}{mark}{query}"
-        check_method(request.method)
-        check_target(self._target)
-        self._headers, self._authorization = self._read_headers(request.headers)
-        if request.upgrade:
-            raise Refused(NO_UPGRADES)
-        self._info = parse_request(request.method, self._target)
-        self.is_long = self._info.is_long
+    @property
+    def question(self) -> Question | None:
+        """What the web role is to be asked about this request; None before it is clear."""
+        key, route = self.key, self._route
+        if key is None or route is None:
+            return None
+        return Question(key, self._request.method, route.path, self._front.remote)
 
     def _read_headers(self, raw: Headers) -> tuple[list[tuple[str, str]], str]:
         """Return what passes and the credential; a client that repeats itself is read once."""
@@ -172,17 +137,13 @@ class UserExchange:
 
     async def _ask_and_wait(self) -> None:
         """The slow way: the web role must be asked, or the agent waited for."""
-        desk = self._desk
+        desk, question = self._desk, self.question
+        if question is None:
+            return
         try:
-            assert self.question is not None  # noqa: S101
             if self.grant is None:
-                self.grant = desk.grants.cached(self.question.key, self._started_at)
-            if self.grant is None:
-                wall = self._front.hub.wall()
-                self.grant = await desk.grants.ask(self.question, wall)
-            carrier = await desk.carriers.wait(self._cluster, AGENT_WAIT_SECONDS)
-            if self.done:
-                return
+                self.grant = await desk.grants.ask(question, self._front.hub.wall())
+            carrier = await desk.carriers.wait(question.key.cluster, AGENT_WAIT_SECONDS)
             if carrier is None:
                 raise Refused(AGENT_AWAY)
             self._open(carrier)
@@ -190,41 +151,42 @@ class UserExchange:
             self._refuse(refused.refusal)
 
     def _open(self, carrier: CarrierHandle) -> None:
-        grant = self.grant
-        desk = self._desk
-        if grant is None or self.done:
+        grant, route, desk = self.grant, self._route, self._desk
+        if grant is None or route is None or self.done:
             return
         if not carrier.can_open:
             raise Refused(AGENT_BUSY)
         window = desk.first_window()
         if self._counted is None:
-            person = (grant.person_id, self._cluster)
-            desk.take_place(person)
-            self._counted = person
-            desk.opened(self)
-        head_seconds = 0.0 if self.is_long or self._to == "agent" else HEAD_SECONDS
-        head = OpenHead(
-            method=self._request.method,
-            target=self._target,
-            headers=self._headers,
-            assertion=grant.assertion,
-            request_id=self.request_id,
-            to=self._to,
-            head_seconds=head_seconds,
-            window=window if window != INITIAL_WINDOW else 0,
-        )
+            self._counted = (grant.person_id, route.cluster)
+            desk.opened(self, self._counted)
         ended = self._body_ended and not self._bodies
+        self._stream = self._open_stream(carrier, grant, route, ended, window)
+        self._carrier = carrier
+        if route.head_seconds:
+            self.deadline = self._front.hub.now() + route.head_seconds + HEAD_GRACE_SECONDS
+        if not ended:
+            self._send_bodies()
+
+    def _open_stream(
+        self, carrier: CarrierHandle, grant: Grant, route: Route, ended: bool, window: int
+    ) -> Stream:
+        head = OpenHead(
+            self._request.method,
+            route.target,
+            self._headers,
+            grant.assertion,
+            self.request_id,
+            route.to,
+            route.head_seconds,
+            window if window != INITIAL_WINDOW else 0,
+        )
         try:
-            self._stream = carrier.open(head, ended, self, window)
+            return carrier.open(head, ended, self, window)
         except TunnelError:
             raise Refused(
                 Refusal(431, "RequestEntityTooLarge", "the request's head is too long")
             ) from None
-        self._carrier = carrier
-        if head_seconds:
-            self.deadline = self._front.hub.now() + head_seconds + HEAD_GRACE_SECONDS
-        if not ended:
-            self._send_bodies()
 
     def _send_bodies(self) -> None:
         bodies, self._bodies = self._bodies, []
@@ -311,7 +273,8 @@ class UserExchange:
         self._stream = self._carrier = None
         if self.done:
             return
-        if self._head_sent or self._info.acts or self._request.has_body or not self.deadline:
+        acts = self._route is None or self._route.info.acts
+        if self._head_sent or acts or self._request.has_body or not self.deadline:
             self._fail(AGENT_LOST)
         else:
             self.deadline = 0.0
@@ -325,7 +288,8 @@ class UserExchange:
 
     def end_watch(self) -> None:
         """End a watch cleanly: its client asks again, from where it was."""
-        if not self.done and self._head_sent and self._info.verb == "watch":
+        is_watch = self._route is not None and self._route.info.verb == "watch"
+        if is_watch and self._head_sent and not self.done:
             self._reset(ResetCode.CANCEL)
             self._finish()
 
@@ -368,40 +332,42 @@ class UserExchange:
         self.done = True
         self.deadline = 0.0
         desk = self._desk
-        desk.counters.buffered_bytes -= self._buffered
-        self._buffered = 0
+        if self._buffered:
+            desk.counters.buffered_bytes -= self._buffered
+            self._buffered = 0
         if self._counted is not None:
-            desk.leave_place(self._counted)
-            desk.closed(self)
-        desk.counters.answers[f"{status // 100}xx"] += 1
-        grant, info, hub = self.grant, self._info, self._front.hub
-        desk.access_log.add(
-            AccessLine(
-                at=hub.wall(),
-                request_id=self.request_id,
-                remote=self._front.remote,
-                cluster=self._cluster,
-                method=self._request.method,
-                path=self._target.partition("?")[0],
-                status=status,
-                seconds=round(hub.now() - self._started_at, 6),
-                sent=self._sent,
-                person=grant.person if grant else "",
-                person_id=grant.person_id if grant else "",
-                token_id=grant.token_id if grant else "",
-                verb=info.verb,
-                resource=f"{info.resource}/{info.subresource}".rstrip("/"),
-                note=note,
-            )
+            desk.closed(self, self._counted)
+        desk.counters.answers[status // 100] += 1
+        desk.access_log.add(self._line(status, note))
+
+    def _line(self, status: int, note: str) -> AccessLine:
+        grant, route, hub = self.grant, self._route, self._front.hub
+        line = AccessLine(
+            hub.wall(),
+            self.request_id,
+            self._front.remote,
+            self._request.method,
+            status,
+            hub.now() - self._started_at,
+            self._sent,
+            note=note,
         )
+        if route is not None:
+            line.cluster, line.path = route.cluster, route.path
+            line.verb, line.resource = route.info.verb, route.resource
+        if grant is not None:
+            line.person, line.person_id = grant.person, grant.person_id
+            line.token_id = grant.token_id
+        return line
 
     def _with_prefix(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]] | None:
         """Return the headers with Location under this cluster's prefix; None if it leaves it."""
+        prefix = self._route.prefix if self._route is not None else ""
         changed = []
         for name, value in headers:
             if name.lower() == "location":
                 if not value.startswith("/") or value.startswith("//"):
                     return None
-                value = self._prefix + value
+                value = prefix + value
             changed.append((name, value))
         return changed

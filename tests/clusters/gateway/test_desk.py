@@ -54,13 +54,14 @@ def desk(grants: FakeGrants) -> Desk:
 
 
 def test_each_person_has_so_many_places_on_a_cluster(desk: Desk) -> None:
-    for _ in range(2):
-        desk.take_place(("7", "c1"))
-    desk.take_place(("7", "c2"))
+    held = [FakeRequest(), FakeRequest()]
+    for request in held:
+        desk.opened(request, ("7", "c1"))
+    desk.opened(FakeRequest(), ("7", "c2"))
     with pytest.raises(Refused):
-        desk.take_place(("7", "c1"))
-    desk.leave_place(("7", "c1"))
-    desk.take_place(("7", "c1"))
+        desk.opened(FakeRequest(), ("7", "c1"))
+    desk.closed(held[0], ("7", "c1"))
+    desk.opened(FakeRequest(), ("7", "c1"))
 
 
 @pytest.mark.parametrize(("used", "window"), [(0, INITIAL_WINDOW), (800, SMALL_WINDOW)])
@@ -92,7 +93,7 @@ async def test_streams_are_cut_only_when_a_right_is_gone(
 def test_open_requests_are_found_by_cluster_and_person(desk: Desk) -> None:
     one, two = FakeRequest("c1"), FakeRequest("c2")
     for request in (one, two):
-        desk.opened(request)
+        desk.opened(request, ("7", "c"))
     assert desk.open_of("c1", None) == [one]
     assert set(desk.open_of(None, "7")) == {one, two}
     assert desk.open_of(None, "8") == []
@@ -100,10 +101,10 @@ def test_open_requests_are_found_by_cluster_and_person(desk: Desk) -> None:
 
 async def test_idle_returns_when_the_last_request_ends(desk: Desk) -> None:
     request = FakeRequest()
-    desk.opened(request)
+    desk.opened(request, ("7", "c1"))
     waiting = asyncio.create_task(desk.idle(10))
     await asyncio.sleep(0)
-    desk.closed(request)
+    desk.closed(request, ("7", "c1"))
     await asyncio.wait_for(waiting, 1)
     await desk.idle(10)
     assert AGENT_AWAY.headers == ()
