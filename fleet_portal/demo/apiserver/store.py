@@ -20,7 +20,7 @@ from fleet_portal.demo.apiserver.errors import expired
 from fleet_portal.demo.apiserver.kinds import ResourceType
 from fleet_portal.demo.apiserver.selectors import Matcher
 
-HISTORY = 4000
+HISTORY = 1000
 PAGES_KEPT = 64
 
 Object = dict[str, Any]

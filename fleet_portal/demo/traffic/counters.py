@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-KEPT_SECONDS = 600
+KEPT_SECONDS = 120
 FILTER = r"^cluster\.outbound.*(\.zone\..*\.upstream_rq_(\d\d\d|time)|\.upstream_cx_none_healthy)$"
 _ZONE = re.compile(
     r"cluster\.outbound\|\d+\|[^|]*\|(?P<host>.+)\.zone\.(?P<source>[^.]+)\.(?P<target>[^.]+)"
