@@ -159,7 +159,10 @@ def from_kubeconfig(path: Path) -> OwnIdentity:
     for plugin in ("exec", "auth-provider", "username"):
         if user.get(plugin):
             raise CredentialsInvalid(f"{path}: give the agent a token, not {plugin!r}.")
-    tls = _tls(path.parent, cluster, user) if url.startswith("https://") else None
+    try:
+        tls = _tls(path.parent, cluster, user) if url.startswith("https://") else None
+    except (OSError, UnicodeDecodeError) as error:  # ssl.SSLError is an OSError
+        raise CredentialsInvalid(f"{path}: a certificate or key cannot be read: {error}") from None
     token_file = user.get("tokenFile")
     return OwnIdentity(
         ApiServer(url, tls),
