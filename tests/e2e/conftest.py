@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.fleet import Fleet
 from tests.e2e.portal import Person, Portal
+from tests.e2e.shop import Shop
 from tests.real.fixtures import (
     ControlPlanes,
     control_planes,
@@ -113,6 +114,14 @@ def fleet(clusters: Fleet) -> Fleet:
     """The three real clusters: joined, ready, connected."""
     clusters.heal()
     return clusters
+
+
+@pytest.fixture
+def shop(fleet: Fleet) -> Iterator[Shop]:
+    """A name for an application in the three clusters; it is deleted after the test."""
+    shop = Shop(fleet)
+    yield shop
+    shop.delete()
 
 
 @pytest.fixture(autouse=True)

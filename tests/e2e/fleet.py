@@ -152,6 +152,19 @@ class Fleet:
         finally:
             self.portal.start()
 
+    @contextlib.contextmanager
+    def project_unbound(self, plane: ControlPlane) -> Iterator[None]:
+        """Take the project's rights away, as the cluster's administrator may at any time.
+
+        Afterwards the rules are applied again as the portal prints them.
+        """
+        plane.kubectl("delete", "rolebinding", "fleet-project-default", "--namespace=shop")
+        try:
+            yield
+        finally:
+            rules = self.person.call("GET", f"/clusters/{plane.name}/rules/").text
+            plane.kubectl("apply", "--filename=-", input=rules)
+
     def close(self) -> None:
         for plane in self.planes.values():
             self.kill_agent(plane)
