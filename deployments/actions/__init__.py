@@ -21,32 +21,21 @@ from deployments.actions.rollouts import (
     rollback_application,
     start_rollout,
 )
-from deployments.actions.sending import (
-    claim_set,
-    note_failed,
-    note_sent,
-    note_stale,
-    note_verified,
-    release_set,
-)
+from deployments.actions.sending import claim_sets, note_outcomes
 from deployments.actions.system import remove_system_application, set_system_application
 from deployments.actions.targets import record_targets, register_reports
 
 __all__ = [
     "abort_rollout",
     "advance_rollout",
-    "claim_set",
+    "claim_sets",
     "create_application",
     "delete_application",
     "finish_deletions",
-    "note_failed",
-    "note_sent",
-    "note_stale",
-    "note_verified",
+    "note_outcomes",
     "pause_rollout",
     "record_targets",
     "register_reports",
-    "release_set",
     "remove_system_application",
     "resume_rollout",
     "rollback_application",

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import jwt
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clusters import keys
 from clusters.models import Cluster
 from deployments import actions
-from deployments.dispatch import Dispatcher, due_sets
+from deployments.dispatch import Dispatcher, due_sets, parcels_of
 from deployments.models import Application, DesiredSet, Target
 from tests.deployments.factories import (
     CONFIG,
@@ -175,7 +177,7 @@ def test_an_agent_that_comes_back_empty_is_sent_everything(
 
 
 def test_a_set_that_somebody_else_sends_is_left_alone(app: Application, agents: FakeAgents) -> None:
-    actions.claim_set(held().pk, "another controller", timezone.now())
+    actions.claim_sets([held().pk], "another controller", timezone.now())
     step()
     assert agents.calls == []
 
@@ -184,9 +186,37 @@ def test_a_crash_after_sending_sends_the_same_sequence_again(
     app: Application, agents: FakeAgents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(actions, "note_sent", lambda *args: 1 / 0)
+        patched.setattr(actions, "note_outcomes", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            step()
-    step()
+            Dispatcher(lanes=0, owner="me").step()
+    Dispatcher(lanes=0, owner="me").step()
     assert agents.sets["eu-1/default"]["sequence"] == 1
     assert held().acked_sequence == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_clusters_are_sent_to_by_lanes(agents: FakeAgents) -> None:
+    for number in range(12):
+        make_connected_cluster(f"eu-{number}")
+    actions.advance_rollout(make_rollout(make_application()).pk, timezone.now())
+    dispatcher = Dispatcher(lanes=3)
+    dispatcher.step()
+    dispatcher.close()
+    assert len(agents.sets) == 12
+    assert due_sets() == {}
+
+
+def test_a_step_costs_the_same_for_few_and_many_clusters(agents: FakeAgents) -> None:
+    def cost(count: int) -> int:
+        for number in range(count):
+            make_connected_cluster(f"eu-{count}-{number}")
+        application = make_application(f"web-{count}")
+        actions.advance_rollout(make_rollout(application).pk, timezone.now())
+        rows = actions.claim_sets(
+            [pk for pks in due_sets().values() for pk in pks], "me", timezone.now()
+        )
+        with CaptureQueriesContext(connection) as captured:
+            parcels_of(rows)
+        return len(captured)
+
+    assert cost(3) == cost(30) == 2

@@ -1,4 +1,4 @@
-"""Leases and acknowledgements: a lane that slept past its lease changes nothing."""
+"""Leases and outcomes: a lane that slept past its lease changes nothing."""
 
 from datetime import timedelta
 
@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from deployments import actions
+from deployments.actions.sending import FAILED, SENT, STALE, VERIFIED, Outcome
 from deployments.models import DesiredSet, Target
 from tests.deployments.factories import make_application, make_connected_cluster, make_rollout
 
@@ -21,7 +22,13 @@ def held() -> DesiredSet:
 
 
 def claim(held: DesiredSet, owner: str, seconds: float = 0) -> DesiredSet | None:
-    return actions.claim_set(held.pk, owner, NOW + timedelta(seconds=seconds))
+    found = actions.claim_sets([held.pk], owner, NOW + timedelta(seconds=seconds))
+    return found[0] if found else None
+
+
+def end(row: DesiredSet | None, kind: str, owner: str = "a", **values: object) -> None:
+    assert row is not None
+    actions.note_outcomes([Outcome(row, kind, **values)], owner, NOW)  # type: ignore[arg-type]
 
 
 def test_one_owner_at_a_time(held: DesiredSet) -> None:
@@ -30,11 +37,11 @@ def test_one_owner_at_a_time(held: DesiredSet) -> None:
     assert claim(held, "a") is not None
 
 
-def test_a_released_set_is_free_and_keeps_its_epoch(held: DesiredSet) -> None:
+def test_a_delivery_gives_the_lease_back_under_the_same_epoch(held: DesiredSet) -> None:
     row = claim(held, "a")
-    assert row is not None
-    actions.release_set(row, "a")
+    end(row, SENT)
     again = claim(held, "b")
+    assert row is not None
     assert again is not None
     assert again.epoch == row.epoch
 
@@ -49,16 +56,15 @@ def test_a_lease_that_ran_out_is_taken_over_with_a_new_epoch(held: DesiredSet) -
 def test_a_late_answer_of_the_former_owner_is_dropped(held: DesiredSet) -> None:
     first = claim(held, "a")
     claim(held, "b", 61)
-    assert first is not None
-    actions.note_sent(first, "sha256:x", NOW)
-    assert DesiredSet.objects.get().acked_sequence == 0
+    end(first, SENT)
+    row = DesiredSet.objects.get()
+    assert (row.acked_sequence, row.lease_owner) == (0, "b")
 
 
 def test_an_acknowledgement_tells_the_targets(held: DesiredSet) -> None:
-    row = claim(held, "a")
-    assert row is not None
-    actions.note_sent(row, "sha256:x", NOW)
+    end(claim(held, "a"), SENT, digest="sha256:x")
     assert Target.objects.get().sync == "dispatched"
+    assert DesiredSet.objects.get().digest == "sha256:x"
     assert not DesiredSet.objects.filter(DesiredSet.DIRTY).exists()
 
 
@@ -66,16 +72,25 @@ def test_a_change_while_sending_keeps_it_dirty(held: DesiredSet) -> None:
     row = claim(held, "a")
     assert row is not None
     DesiredSet.objects.update(sequence=row.sequence + 1)
-    actions.note_sent(row, "sha256:x", NOW)
+    Target.objects.update(sequence=row.sequence + 1)
+    end(row, SENT)
     assert DesiredSet.objects.filter(DesiredSet.DIRTY).exists()
+    assert Target.objects.get().sync == "pending"
 
 
 def test_a_failure_is_kept_with_its_time(held: DesiredSet) -> None:
-    actions.note_failed(held, "Transport", "nobody answers", NOW + timedelta(seconds=2))
+    later = NOW + timedelta(seconds=2)
+    end(claim(held, "a"), FAILED, reason="Transport", message="nobody answers", retry_at=later)
     held.refresh_from_db()
-    assert (held.attempts, held.message) == (1, "nobody answers")
+    assert (held.attempts, held.message, held.retry_at) == (1, "nobody answers", later)
 
 
 def test_a_newer_agent_is_overtaken(held: DesiredSet) -> None:
-    actions.note_stale(held, 7)
+    end(claim(held, "a"), STALE, epoch=7)
     assert DesiredSet.objects.get().epoch == 8
+
+
+def test_an_agent_that_has_it_already_is_noted(held: DesiredSet) -> None:
+    end(claim(held, "a"), VERIFIED)
+    row = DesiredSet.objects.get()
+    assert (row.acked_session, row.acked_sequence) == ("s1", 0)
