@@ -1,5 +1,6 @@
 """Watch streams, cut into events, and list-then-watch."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -75,11 +76,9 @@ def event(kind: str, version: str) -> WatchEvent:
 
 async def play(script: Script) -> list[Any]:
     seen: list[Any] = []
-    try:
+    with contextlib.suppress(ApiDenied):
         async for each in follow(script):
             seen.append(each)
-    except ApiDenied as error:
-        assert error is END
     return seen
 
 

@@ -190,6 +190,7 @@ class FakeKube:
         dry_run: bool = False,
     ) -> KubeObject:
         self._call("create", obj["kind"], obj["metadata"]["name"])
+        await asyncio.sleep(0)  # a write takes time: others get their turn
         if _key(obj) in self.objects:
             raise ApiConflict("already exists", status=409, reason="AlreadyExists")
         return await self._store(self._fresh(obj), "ADDED")
