@@ -43,7 +43,8 @@ class Bus:
             rows = self.latest.get(("targets", "shop"), {}).get("rows", [])
             return next((row for row in rows if holds(row)), None)
 
-        return await self.until(find)
+        row: Row = await self.until(find)
+        return row
 
     async def until(self, find: Callable[[], Any]) -> Any:
         try:

@@ -41,7 +41,8 @@ class FakeBus:
             named = [row for row in rows if row["application"] == application]
             return next((row for row in named if holds(row)), None)
 
-        return await self.until(found)
+        row: dict[str, Any] = await self.until(found)
+        return row
 
     async def until(self, found: Callable[[], Any]) -> Any:
         """Return what `found` returns as soon as it is true; looked at after each report."""

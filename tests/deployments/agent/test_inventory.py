@@ -48,9 +48,9 @@ async def test_what_is_noted_is_written_with_the_next_flush(kube: FakeKube) -> N
     inventory = make(kube)
     record = Record("web", "v1", "u1", created=True, finished="sha256:x")
     inventory.note(ref("a").id, record)
-    assert inventory.dirty
+    before = inventory.dirty
     await inventory.flush()
-    assert not inventory.dirty
+    assert (before, inventory.dirty) == (True, False)
     assert await kept(kube) == {ref("a").id: record}
 
 

@@ -153,7 +153,7 @@ def test_drift_of_the_count_alone_is_only_scaled() -> None:
     made = item(replicas=2)
     counted = live()
     counted["spec"] = {"replicas": 2}
-    fields = {"f:spec": {"f:replicas": {}}}
+    fields: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
     entry = {"manager": REPLICAS_MANAGER, "operation": "Apply", "fieldsV1": fields}
     counted["metadata"]["managedFields"].append(entry)
     made.rebase(replicas=baseline_of(counted, REPLICAS_MANAGER))
@@ -165,7 +165,7 @@ def test_a_fight_is_contested_names_the_other_and_backs_off() -> None:
     made = item()
     made.paces["data.colour"] = Pace(3, NOW - 1)
     changed = live(colour="green")
-    fields = {"f:data": {"f:colour": {}}}
+    fields: dict[str, Any] = {"f:data": {"f:colour": {}}}
     entry = {"manager": "other-operator", "operation": "Update", "fieldsV1": fields}
     changed["metadata"]["managedFields"].append(entry)
     found = decide(made, view(changed), NOW)

@@ -22,7 +22,7 @@ from deployments.domain.ownership import (
 )
 
 OWNER = Owner("shop", "web")
-LABEL_FIELDS = {"f:metadata": {"f:labels": {"f:fleet-portal.io/project": {}}}}
+LABEL_FIELDS: dict[str, Any] = {"f:metadata": {"f:labels": {"f:fleet-portal.io/project": {}}}}
 
 
 def entry(manager: str, operation: str = "Apply", time: str = "", **fields: Any) -> dict[str, Any]:
