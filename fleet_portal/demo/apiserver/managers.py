@@ -15,6 +15,7 @@ from fleet_portal.demo.apiserver.errors import ApiError, apply_conflict
 from fleet_portal.demo.apiserver.fieldsets import (
     FieldSet,
     Path,
+    compact,
     difference,
     has,
     intersection,
@@ -214,7 +215,24 @@ def apply(
     settled = _settle(known, own, touched, without_below(changes.removed, list(writer.reset)))
     if own in settled and (merged != old or _changed_ownership(last, settled[own])):
         settled[own].time = writer.now
-    return _with_managers(merged, settled)
+    return _with_managers(_with_note(old, merged, applied, writer), settled)
+
+
+def _with_note(
+    old: dict[str, Any], merged: dict[str, Any], applied: dict[str, Any], writer: Writer
+) -> dict[str, Any]:
+    """Keep kubectl's note of what was last applied true, where client-side apply left one."""
+    if writer.name != "kubectl" or LAST_APPLIED not in _annotations(old):
+        return merged
+    rest = {k: v for k, v in _annotations(applied).items() if k != LAST_APPLIED}
+    bare = {k: v for k, v in applied["metadata"].items() if k != "annotations"}
+    whole = {**applied, "metadata": {**bare, **({"annotations": rest} if rest else {})}}
+    notes = {**_annotations(merged), LAST_APPLIED: f"{compact(whole)}\n"}
+    return {**merged, "metadata": {**merged["metadata"], "annotations": notes}}
+
+
+def _annotations(obj: dict[str, Any]) -> dict[str, str]:
+    return obj.get("metadata", {}).get("annotations") or {}
 
 
 def _changed_ownership(last: Owned | None, now: Owned) -> bool:
@@ -260,7 +278,7 @@ def _not_excused(
     kind: Type, old: dict[str, Any], conflicts: dict[ManagerKey, FieldSet], writer: Writer
 ) -> dict[ManagerKey, FieldSet]:
     """Let `kubectl apply --server-side` take over what client-side apply set before."""
-    noted = old.get("metadata", {}).get("annotations", {}).get(LAST_APPLIED)
+    noted = _annotations(old).get(LAST_APPLIED)
     if writer.name != "kubectl" or not noted or not conflicts:
         return conflicts
     last = json.loads(noted)

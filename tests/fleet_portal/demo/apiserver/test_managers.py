@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from fleet_portal.demo.apiserver.errors import ApiError
@@ -91,7 +93,10 @@ def test_kubectl_takes_over_what_client_side_apply_set() -> None:
     sent = obj(a="1")
     sent["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": note}
     first = record_update(KIND, None, sent, writer("kubectl-client-side-apply"))
-    assert apply(KIND, first, obj(a="2"), writer("kubectl"), False)["data"] == {"a": "2"}
+    after = apply(KIND, first, obj(a="2"), writer("kubectl"), False)
+    assert after["data"] == {"a": "2"}
+    (kept,) = after["metadata"]["annotations"].values()
+    assert json.loads(kept) == obj(a="2")
 
 
 def test_old_updaters_are_joined() -> None:
