@@ -2,16 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from django.utils import timezone
 
-from clusters.domain.liveness import judge_liveness
+from clusters.domain.liveness import Liveness, TunnelFacts, judge_liveness
 from clusters.models import Cluster, ProjectScope
 from deployments.domain import overrides as override_rules
+from deployments.domain import statuses
 from deployments.domain.placement import ClusterFacts, read_selection
 from deployments.domain.rollout import RolloutFacts, TargetFacts, WaveFacts
+from deployments.domain.words import Health
 from deployments.models import Override, Rollout, Target, Wave, WaveTarget
 
 
@@ -20,17 +22,12 @@ def cluster_facts(project_id: int) -> list[ClusterFacts]:
     scopes = dict(
         ProjectScope.objects.filter(project=project_id).values_list("cluster_id", "namespaces")
     )
-    clusters = Cluster.objects.select_related("region")
+    clusters = Cluster.objects.order_by("name").values_list(
+        "pk", "name", "region__name", "labels", "mode"
+    )
     return [
-        ClusterFacts(
-            id=cluster.pk,
-            name=cluster.name,
-            region=cluster.region.name if cluster.region else "",
-            labels=cluster.labels,
-            mode=cluster.mode,
-            namespaces=frozenset(scopes.get(cluster.pk, [])),
-        )
-        for cluster in clusters
+        ClusterFacts(pk, name, region or "", labels, mode, frozenset(scopes.get(pk, ())))
+        for pk, name, region, labels, mode in clusters
     ]
 
 
@@ -57,18 +54,35 @@ def away_since(cluster: Cluster) -> datetime | None:
     return judge_liveness(cluster.tunnel_facts, timezone.now()).since
 
 
+_SEEN = (
+    "cluster_id", "observed_digest", "observed_at", "observed_sequence", "sequence", "sync",
+    "health", "healthy_since", "ready", "desired", "reason", "message",
+)  # fmt: skip
+_PLANNED = (
+    "id", "wave_id", "cluster_id", "cluster_name", "state", "state_since", "digest", "removal",
+    "dispatched_at",
+)  # fmt: skip
+_TUNNEL = (
+    "cluster__tunnel_state", "cluster__connected_at", "cluster__last_frame_at",
+    "cluster__away_since", "cluster__api_reachable", "cluster__api_since",
+)  # fmt: skip
+
+
 def rollout_facts(rollout: Rollout) -> RolloutFacts:
-    """Return one rollout with its waves and what is known of their targets (three queries)."""
+    """Return one rollout with its waves and what is known of their targets (three queries).
+
+    Plain values, not model objects: a thousand clusters are judged every second.
+    """
     waves = list(rollout.waves.all())
-    rows = WaveTarget.objects.filter(wave__in=waves).select_related("cluster")
+    rows = WaveTarget.objects.filter(wave__in=waves).values_list(*_PLANNED, *_TUNNEL)
     targets = {
-        target.cluster_id: target
-        for target in Target.objects.filter(application=rollout.application_id)
+        values[0]: values
+        for values in Target.objects.filter(application=rollout.application_id).values_list(*_SEEN)
     }
+    now = timezone.now()
     by_wave: dict[int, list[TargetFacts]] = defaultdict(list)
     for row in rows:
-        target = targets.get(row.cluster_id) if row.cluster_id is not None else None
-        by_wave[row.wave_id].append(_target_facts(row, target))
+        by_wave[row[1]].append(_target_facts(row, targets.get(row[2]), now))
     return RolloutFacts(
         id=rollout.pk,
         state=rollout.state,
@@ -88,34 +102,51 @@ def _wave_facts(wave: Wave, targets: list[TargetFacts]) -> WaveFacts:
     )  # fmt: skip
 
 
-def _target_facts(row: WaveTarget, target: Target | None) -> TargetFacts:
-    facts = TargetFacts(
-        id=row.pk,
-        cluster=row.cluster_name,
-        state=row.state,
-        since=row.state_since,
-        digest=row.digest,
-        removal=row.removal,
-        dispatched_at=row.dispatched_at,
-        gone=row.cluster is None,
-        reachable=row.cluster is not None and is_reachable(row.cluster),
-        away_since=away_since(row.cluster) if row.cluster else None,
-        present=target is not None,
+def _target_facts(row: Any, seen: Any, now: datetime) -> TargetFacts:
+    planned = dict(zip(_PLANNED, row, strict=False))
+    liveness = liveness_of_values(row[len(_PLANNED) :], now)
+    gone = planned["cluster_id"] is None
+    values: dict[str, Any] = {"present": seen is not None}
+    if seen is not None:
+        values |= dict(zip(_SEEN, seen, strict=True))
+        del values["cluster_id"]
+        values["current"] = values.pop("observed_sequence") >= values.pop("sequence")
+    return TargetFacts(
+        id=planned["id"],
+        cluster=planned["cluster_name"],
+        state=planned["state"],
+        since=planned["state_since"],
+        digest=planned["digest"],
+        removal=planned["removal"],
+        dispatched_at=planned["dispatched_at"],
+        gone=gone,
+        reachable=not gone and liveness.is_there,
+        away_since=liveness.since,
+        **values,
     )
-    return facts if target is None else _with_seen(facts, target)
 
 
-def _with_seen(facts: TargetFacts, target: Target) -> TargetFacts:
-    return replace(
-        facts,
-        observed_digest=target.observed_digest,
-        observed_at=target.observed_at,
-        current=target.observed_sequence >= target.sequence,
-        sync=target.sync,
-        health=target.health,
-        healthy_since=target.healthy_since,
-        ready=target.ready,
-        desired=target.desired,
-        reason=target.reason,
-        message=target.message,
-    )
+def liveness_of_values(values: Any, now: datetime) -> Liveness:
+    """Return what the columns of `_TUNNEL` mean now."""
+    state, connected_at, last_frame_at, away_since_at, api_reachable, api_since = values
+    facts = TunnelFacts(
+        state or "", connected_at is not None, last_frame_at, away_since_at, api_reachable,
+        api_since,
+    )  # fmt: skip
+    return judge_liveness(facts, now)
+
+
+def health_counts(application_id: int) -> tuple[dict[str, int], int]:
+    """Return health word -> number of clusters, and how many are away (one query).
+
+    A cluster that is away counts as unknown, whatever was last seen.
+    """
+    now = timezone.now()
+    counts: dict[str, int] = defaultdict(int)
+    away = 0
+    rows = Target.objects.filter(application=application_id).values_list("health", *_TUNNEL)
+    for health, *tunnel in rows:
+        there = liveness_of_values(tunnel, now).is_there
+        away += not there
+        counts[health if there and health in statuses.HEALTH else Health.UNKNOWN.value] += 1
+    return counts, away

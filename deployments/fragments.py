@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from django.core.paginator import Page, Paginator
 
 from deployments import queries
 from deployments.domain import statuses
-from deployments.domain.rollout import OPEN, next_state
+from deployments.domain.rollout import OPEN, WaveFacts, next_state
 from deployments.facts import rollout_facts
 from deployments.models import Application, Rollout, Target
 from deployments.queries import ApplicationFilter
@@ -20,7 +21,10 @@ from fleet_portal.common.home import panels
 from fleet_portal.common.live.fragments import Fragment, registry
 
 PAGE_SIZE = 50
-TARGETS_PAGE_SIZE = 100
+TARGETS_PAGE_SIZE = 50
+DECISIONS_SHOWN = 50
+WAVE_ROWS = 50
+WAITS_SHOWN = 20
 HOME_ROWS = 6
 
 
@@ -74,14 +78,14 @@ def head_context(access: Access, key: str) -> Mapping[str, Any] | None:
     application = _application(access, key)
     if application is None:
         return None
-    rows = queries.target_rows(application, queries.targets_of(application))
+    counts, away = queries.health_counts(application)
     rollout = application.rollouts.first()
     return {
         "application": application,
         "latest": application.revisions.first(),
-        "total": len(rows),
-        "counts": queries.health_counts(rows),
-        "away": sum(not row.liveness.is_there for row in rows),
+        "total": sum(count for _status, count in counts),
+        "counts": counts,
+        "away": away,
         "rollout": rollout,
         "rollout_status": statuses.ROLLOUT[rollout.state] if rollout else None,
     }
@@ -126,7 +130,9 @@ def placement_context(access: Access, key: str) -> Mapping[str, Any] | None:
     decisions, nothing = queries.decisions_of(application)
     return {
         "application": application,
-        "decisions": decisions,
+        "decisions": decisions[:DECISIONS_SHOWN],
+        "more": max(0, len(decisions) - DECISIONS_SHOWN),
+        "chosen_count": sum(row.decision.chosen for row in decisions),
         "nothing": nothing,
         "overrides": list(application.overrides.all()),
     }
@@ -155,22 +161,32 @@ def rollout_context(access: Access, key: str) -> Mapping[str, Any] | None:
     if rollout is None:
         return None
     facts = rollout_facts(rollout)
-    waves = [
-        {
-            "wave": wave,
-            "status": statuses.WAVE[wave.state],
-            "targets": [(target, statuses.WAVE_TARGET[target.state]) for target in wave.targets],
-        }
-        for wave in facts.waves
-    ]
     return {
         "rollout": rollout,
         "status": statuses.ROLLOUT[rollout.state],
         "is_open": rollout.state in OPEN,
         "may_pause": next_state(rollout.state, "pause") is not None,
-        "waves": waves,
-        "waits": queries.waits_of(facts),
+        "waves": [_wave(wave) for wave in facts.waves],
+        "waits": queries.waits_of(facts)[:WAITS_SHOWN],
         "notes": [say_note(note) for note in rollout.notes],
+    }
+
+
+def _wave(wave: WaveFacts) -> dict[str, Any]:
+    """Return a wave for its table: counts of all, rows of those that have not passed first."""
+    passed = (statuses.SOAKED, statuses.REMOVED)
+    rows = sorted(wave.targets, key=lambda target: (target.state in passed, target.cluster))
+    counts = Counter(target.state for target in wave.targets)
+    return {
+        "wave": wave,
+        "status": statuses.WAVE[wave.state],
+        "counts": [
+            (status, counts[status.value])
+            for status in statuses.WAVE_TARGET
+            if counts[status.value]
+        ],
+        "targets": [(target, statuses.WAVE_TARGET[target.state]) for target in rows[:WAVE_ROWS]],
+        "more": max(0, len(rows) - WAVE_ROWS),
     }
 
 

@@ -1,6 +1,8 @@
 """The controller's loops of this app: rollouts judged from rows, desired sets taken to agents."""
 
 import logging
+import time
+from collections.abc import Callable
 
 from django.utils import timezone
 
@@ -15,14 +17,39 @@ logger = logging.getLogger(__name__)
 
 # Both look at indexed rows only when nothing is to be done; soak times end within this.
 TICK_SECONDS = 1.0
+APART_SECONDS = 0.2
 
 
 def loops() -> list[Loop]:
     """Return the loops that the controller role runs."""
     return [
-        Loop("rollouts", TICK_SECONDS, advance_rollouts),
+        Loop("rollouts", TICK_SECONDS, paced(advance_rollouts)),
         Loop("dispatch", TICK_SECONDS, Dispatcher().step),
     ]
+
+
+def paced(
+    step: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Callable[[], None]:
+    """Return the step with a pause before it where it ran a moment ago.
+
+    Each report of each agent wakes the loop; a thousand at once must not make it run all the time.
+    """
+    ended = clock() - APART_SECONDS
+
+    def run() -> None:
+        nonlocal ended
+        wait = ended + APART_SECONDS - clock()
+        if wait > 0:
+            sleep(wait)
+        try:
+            step()
+        finally:
+            ended = clock()
+
+    return run
 
 
 def advance_rollouts() -> None:

@@ -1,6 +1,5 @@
 """Every read of the app, limited to what the viewer may see: by project, with a role there."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from clusters.domain.liveness import Liveness, judge_liveness
 from clusters.domain.objects import ref_of
 from clusters.domain.statuses import LIVENESS
 from clusters.models import Cluster, ProjectScope
+from deployments import facts
 from deployments.blobs import entries_of, load_objects
 from deployments.domain import statuses
 from deployments.domain.diffs import readable_yaml
@@ -241,12 +241,12 @@ def _target_row(target: Target, now: datetime, sending: str) -> TargetRow:
     return TargetRow(target, liveness, statuses.SYNC[sync], statuses.HEALTH[health], sending)
 
 
-def health_counts(rows: Iterable[TargetRow]) -> list[tuple[Status, int]]:
-    """Return each health word that occurs with its number."""
-    counts: dict[str, int] = defaultdict(int)
-    for row in rows:
-        counts[row.health.value] += 1
-    return [(status, counts[status.value]) for status in statuses.HEALTH if counts[status.value]]
+def health_counts(application: Application) -> tuple[list[tuple[Status, int]], int]:
+    """Return each health word that occurs with its number of clusters, and how many are away."""
+    counts, away = facts.health_counts(application.pk)
+    return [
+        (status, counts[status.value]) for status in statuses.HEALTH if status.value in counts
+    ], away
 
 
 def revisions_of(application: Application) -> QuerySet[Revision]:
@@ -333,9 +333,9 @@ def rollouts_counted(rollouts: QuerySet[Rollout]) -> QuerySet[Rollout]:
     ).order_by("-id")
 
 
-def waits_of(facts: RolloutFacts) -> list[WaitRow]:
+def waits_of(rollout: RolloutFacts) -> list[WaitRow]:
     """Return why the rollout waits, in sentences of the viewer's language."""
-    return [WaitRow(say(wait.sentence), wait.since, wait.until) for wait in explain(facts)]
+    return [WaitRow(say(wait.sentence), wait.since, wait.until) for wait in explain(rollout)]
 
 
 def troubled_targets(access: Access, most: int) -> list[Target]:

@@ -1,4 +1,4 @@
-"""Take in what agents report about Targets: changed columns only, one report in four queries."""
+"""Take in what agents report about Targets: only columns that changed are written."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,10 +19,6 @@ from fleet_portal.common.loop import wake
 MAX_OBJECTS = 2000
 _WELL = {Health.HEALTHY.value, Health.SUSPENDED.value}
 _IN_PLACE = {Sync.SYNCED.value, Sync.CONTESTED.value}
-_COLUMNS = (
-    "observed_digest", "observed_sequence", "sync", "health", "ready", "desired", "reason",
-    "message", "healthy_since", "agent_healthy_since", "drift_repaired_at", "objects_seen",
-)  # fmt: skip
 
 
 def register_reports() -> None:
@@ -36,25 +32,34 @@ def record_targets(cluster_id: int, report: dict[str, Any], received_at: datetim
     Raises ValueError, KeyError or TypeError on a malformed report, having changed nothing.
     """
     project, epoch, sequence = report["project"], int(report["epoch"]), int(report["sequence"])
-    rows = {str(row["application"]): _read_row(row, sequence) for row in report["rows"]}
+    rows = {str(row["application"]): _read_row(row) for row in report["rows"]}
     with transaction.atomic():
         _note_order(str(project), cluster_id, epoch, sequence)
         targets = Target.objects.filter(
             cluster=cluster_id, application__project__slug=project
         ).select_related("application__project")
+        confirmed: list[int] = []
         changed: list[Target] = []
         gone: list[Target] = []
         for target in targets:
             row = rows.get(target.application.name)
             if row is not None:
-                if _take(target, row, received_at):
+                if target.observed_sequence != sequence:
+                    confirmed.append(target.pk)
+                values = _changes(target, row, received_at)
+                if values:
+                    Target.objects.filter(pk=target.pk).update(**values, observed_at=received_at)
                     changed.append(target)
             elif target.removing and sequence >= target.sequence:
                 gone.append(target)
-        _save(changed, gone)
+        # One statement for all: a new set is confirmed for every application it holds.
+        if confirmed:
+            Target.objects.filter(pk__in=confirmed).update(observed_sequence=sequence)
+            transaction.on_commit(lambda: wake("rollouts"), robust=True)
+        _finish(changed, gone)
 
 
-def _read_row(row: Mapping[str, Any], sequence: int) -> dict[str, Any]:
+def _read_row(row: Mapping[str, Any]) -> dict[str, Any]:
     repaired = row.get("drift_repaired_at")
     healthy_since = row.get("healthy_since")
     sync, health = str(row["sync"]), str(row["health"])
@@ -63,7 +68,6 @@ def _read_row(row: Mapping[str, Any], sequence: int) -> dict[str, Any]:
         raise TypeError("objects must be a list")
     return {
         "observed_digest": str(row.get("digest") or "")[:80],
-        "observed_sequence": sequence,
         # A newer agent may know words that this portal does not.
         "sync": sync if sync in statuses.SYNC else Sync.APPLYING.value,
         "health": health if health in statuses.HEALTH else Health.UNKNOWN.value,
@@ -79,20 +83,14 @@ def _read_row(row: Mapping[str, Any], sequence: int) -> dict[str, Any]:
     }
 
 
-def _take(target: Target, row: dict[str, Any], received_at: datetime) -> bool:
-    """Put the row on the target; return whether anything but the time of it changed."""
+def _changes(target: Target, row: dict[str, Any], received_at: datetime) -> dict[str, Any]:
+    """Return the columns that the row changes on the target."""
     values = dict(row)
     if target.removing:
         held = row["sync"] == Sync.ORPHANED
         values["sync"] = Sync.ORPHANED.value if held else statuses.REMOVING
     values["healthy_since"] = _healthy_since(target, row, received_at)
-    before = {name: getattr(target, name) for name in values}
-    if before == values:
-        return False
-    for name, value in values.items():
-        setattr(target, name, value)
-    target.observed_at = received_at
-    return True
+    return {name: value for name, value in values.items() if getattr(target, name) != value}
 
 
 def _healthy_since(target: Target, row: dict[str, Any], received_at: datetime) -> datetime | None:
@@ -109,10 +107,9 @@ def _healthy_since(target: Target, row: dict[str, Any], received_at: datetime) -
     return target.healthy_since if same and target.healthy_since else received_at
 
 
-def _save(changed: list[Target], gone: list[Target]) -> None:
+def _finish(changed: list[Target], gone: list[Target]) -> None:
     if not changed and not gone:
         return
-    Target.objects.bulk_update(changed, [*_COLUMNS, "observed_at"])
     Target.objects.filter(pk__in=[target.pk for target in gone]).delete()
     applications = {target.application_id: target.application for target in [*changed, *gone]}
     announce("application", *applications)

@@ -2,7 +2,7 @@ import pytest
 from django.utils import timezone
 
 from deployments import actions
-from deployments.loops import advance_rollouts, loops
+from deployments.loops import advance_rollouts, loops, paced
 from deployments.models import Application, Rollout, Target
 from tests.deployments.factories import (
     make_application,
@@ -60,3 +60,19 @@ def test_finished_deletions_are_swept() -> None:
     cluster.delete()
     advance_rollouts()
     assert not Application.objects.exists()
+
+
+def test_a_loop_that_is_woken_all_the_time_keeps_its_pace() -> None:
+    now, slept, runs = [100.0], [], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+        now[0] += seconds
+
+    step = paced(lambda: runs.append(now[0]), lambda: now[0], sleep)
+    step()
+    step()
+    now[0] += 5
+    step()
+    assert slept == [0.2]
+    assert runs == [100.0, 100.2, 105.2]
