@@ -9,7 +9,9 @@ from fleet_portal.common.models import Project, RoleBinding, Team, User
 _numbers = itertools.count(1)
 
 
-def make_user(username: str = "", role: str = "", project: Project | None = None, **values: Any) -> User:
+def make_user(
+    username: str = "", role: str = "", project: Project | None = None, **values: Any
+) -> User:
     """Return a user; with `role`, bound to it on `project` (None: on everything)."""
     user = User(username=username or f"user-{next(_numbers)}", **values)
     user.set_unusable_password()
@@ -43,9 +45,7 @@ def make_cluster(name: str = "", region: Region | str | None = "eu", **values: A
     """Return a registered cluster (pending unless the values say otherwise)."""
     if isinstance(region, str):
         region = make_region(region)
-    return Cluster.objects.create(
-        name=name or f"cluster-{next(_numbers)}", region=region, **values
-    )
+    return Cluster.objects.create(name=name or f"cluster-{next(_numbers)}", region=region, **values)
 
 
 def make_node(cluster: Cluster, name: str = "", **values: Any) -> Node:
