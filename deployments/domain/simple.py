@@ -47,7 +47,7 @@ def simple_manifests(
         "metadata": {"name": name, "labels": labels},
         "spec": {
             "selector": labels,
-            "ports": [{"name": "http", "port": port, "targetPort": "http"}],
+            "ports": [{"name": "http", "port": port, "targetPort": port}],
         },
     }
     return [deployment, service]

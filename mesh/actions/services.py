@@ -28,7 +28,7 @@ from fleet_portal.common.models import Project, User
 from mesh import queries, sources
 from mesh.actions.observing import record_placements
 from mesh.domain import stubs
-from mesh.domain.services import NotRoutable, Service, agree
+from mesh.domain.services import NotRoutable, Service, agree, application_name
 from mesh.models import KUBE_NAME, MeshService
 
 Actor = User | str | None
@@ -156,19 +156,11 @@ def distribute(service: MeshService, actor: Actor) -> bool:
     return True
 
 
-def application_name(service: MeshService) -> str:
-    """Return the system application's name: readable, at most 50 characters, unambiguous."""
-    plain = f"mesh-{service.namespace}-{service.name}"
-    digest = hashlib.sha256(f"{service.namespace}/{service.name}".encode()).hexdigest()[:8]
-    # "a-b" in "c" and "b" in "c-a" would read the same.
-    return f"{plain[:41].rstrip('-')}-{digest}"
-
-
 def _hand_over(
     service: MeshService, wanted: Mapping[int, list[dict[str, Any]]], actor: Actor
 ) -> None:
     service.application = deployments.set_system_application(
-        name=application_name(service),
+        name=application_name(service.namespace, service.name),
         namespace=service.namespace,
         project_slug=service.project.slug,
         manifests_by_cluster=dict(wanted),

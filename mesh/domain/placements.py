@@ -41,17 +41,18 @@ def read_placement(
     slices: Iterable[Manifest],
 ) -> Placement:
     """Return what the cluster holds, leaving out what the portal itself put there."""
-    own = service if service is not None and not is_ours(service) else None
+    own = service if service is not None and not is_ours(service, namespace, name) else None
     host = f"{name}.{namespace}.{CLUSTER_DOMAIN}"
-    return Placement(own, _own_route(namespace, host, routes), count_endpoints(slices, name))
+    theirs = [route for route in routes if not is_ours(route, namespace, name)]
+    return Placement(own, _own_route(namespace, host, theirs), count_endpoints(slices, name))
 
 
 def _own_route(namespace: str, host: str, routes: Iterable[Manifest]) -> str:
-    """Return the first route of the owners' that callers of `host` would take, or nothing."""
+    """Return the first of the owners' routes that callers of `host` would take, or nothing."""
     for route in routes:
         spec = route.get("spec", {})
         hosts = {full_host(item, namespace) for item in spec.get("hosts") or []}
-        if not is_ours(route) and host in hosts and "mesh" in (spec.get("gateways") or ["mesh"]):
+        if host in hosts and "mesh" in (spec.get("gateways") or ["mesh"]):
             return str(route["metadata"]["name"])
     return ""
 

@@ -6,6 +6,7 @@ that run it must agree on ports and selector.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,7 @@ from fleet_portal.common.text import N_
 
 STUB_DOMAIN = "fleet.local"
 CLUSTER_DOMAIN = "svc.cluster.local"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-PORTAL = "fleet-portal"
+APPLICATION_LABEL = "fleet-portal.io/application"
 
 # Istio's explicit protocol selection: the port name's prefix, or appProtocol.
 _HTTP_PROTOCOLS = {
@@ -83,10 +83,21 @@ def service_of_stub(host: str) -> tuple[str, str] | None:
     return parts[1], parts[0]
 
 
-def is_ours(obj: Mapping[str, Any]) -> bool:
-    """Tell whether the portal wrote this object."""
+def application_name(namespace: str, name: str) -> str:
+    """Return the name of a service's system application: readable, short, unambiguous."""
+    plain = f"mesh-{namespace}-{name}"
+    digest = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:8]
+    # "a-b" in "c" and "b" in "c-a" would read the same.
+    return f"{plain[:41].rstrip('-')}-{digest}"
+
+
+def is_ours(obj: Mapping[str, Any], namespace: str, name: str) -> bool:
+    """Tell whether the mesh made this object for that service.
+
+    What the portal rolls out as an application is its owners', though the portal manages both.
+    """
     labels = obj.get("metadata", {}).get("labels") or {}
-    return bool(labels.get(MANAGED_BY) == PORTAL)
+    return bool(labels.get(APPLICATION_LABEL) == application_name(namespace, name))
 
 
 def protocol_of(port: Mapping[str, Any]) -> str:

@@ -16,7 +16,8 @@ def test_a_port_brings_a_service_that_selects_the_pods() -> None:
     deployment, service = simple_manifests("web", "web:1", 1, 8080, [("A", "b")])
     template = deployment["spec"]["template"]
     assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
-    assert service["spec"]["ports"][0]["port"] == 8080
+    # As a number, so that the mesh can share the service.
+    assert service["spec"]["ports"][0] == {"name": "http", "port": 8080, "targetPort": 8080}
     assert template["spec"]["containers"][0]["env"] == [{"name": "A", "value": "b"}]
 
 

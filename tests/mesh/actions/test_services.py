@@ -5,7 +5,6 @@ from deployments.models import Application
 from fleet_portal.common.errors import ActionRefused
 from fleet_portal.common.models import AuditEntry
 from mesh import actions, queries
-from mesh.actions.services import application_name
 from mesh.models import MeshService
 from tests.factories import make_project
 from tests.mesh.fakes import kube_service, user_route
@@ -193,12 +192,3 @@ def test_a_service_being_removed_is_not_changed(orders):
     actions.unmark(orders, "test")
     with pytest.raises(ActionRefused, match="being removed"):
         actions.change_service(orders, "test", nearest=[])
-
-
-def test_application_names_are_short_and_never_the_same():
-    one = MeshService(namespace="a-b", name="c")
-    other = MeshService(namespace="a", name="b-c")
-    long = MeshService(namespace="n" * 63, name="s" * 63)
-    names = {application_name(service) for service in (one, other, long)}
-    assert len(names) == 3
-    assert max(map(len, names)) <= 50

@@ -1,6 +1,7 @@
 from mesh.domain.placements import count_endpoints, read_placement
+from mesh.domain.services import application_name
 
-OURS = {"app.kubernetes.io/managed-by": "fleet-portal"}
+OURS = {"fleet-portal.io/application": application_name("shop", "orders")}
 
 
 def kube_service(labels=None):

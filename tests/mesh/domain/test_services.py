@@ -5,6 +5,7 @@ from mesh.domain.services import (
     Port,
     Service,
     agree,
+    application_name,
     is_ours,
     protocol_of,
     read_service,
@@ -102,5 +103,22 @@ def test_a_name_that_no_cluster_has_is_refused():
 
 
 def test_ours_is_told_by_the_label():
-    assert is_ours({"metadata": {"labels": {"app.kubernetes.io/managed-by": "fleet-portal"}}})
-    assert not is_ours({"metadata": {"labels": None}})
+    mesh = {"fleet-portal.io/application": application_name("shop", "orders")}
+    assert is_ours({"metadata": {"labels": mesh}}, "shop", "orders")
+    assert not is_ours({"metadata": {"labels": mesh}}, "shop", "other")
+    assert not is_ours({"metadata": {"labels": None}}, "shop", "orders")
+
+
+def test_what_the_portal_rolls_out_for_others_is_theirs():
+    labels = {
+        "app.kubernetes.io/managed-by": "fleet-portal",
+        "fleet-portal.io/application": "orders",
+    }
+    assert not is_ours({"metadata": {"labels": labels}}, "shop", "orders")
+
+
+def test_application_names_are_short_and_never_the_same():
+    pairs = [("c", "a-b"), ("c-a", "b"), ("n" * 60, "s" * 60), ("n" * 60, "s" * 61)]
+    names = {application_name(namespace, name) for namespace, name in pairs}
+    assert len(names) == len(pairs)
+    assert all(len(name) <= 50 for name in names)
