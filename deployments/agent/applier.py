@@ -190,15 +190,16 @@ class Applier:
         await worker.want(desired)
 
     async def _tidy(self) -> None:
-        """Let go of content that no set needs any more."""
-        needed = self._needed()
-        try:
-            await self._store.drop_content(needed, self._content)
-        except AgentKubeError as error:
-            log.warning("old content cannot be removed yet: %s", error)
-            return
-        for digest in self._content.keys() - needed:
-            del self._content[digest]
+        """Let go of content that no set needs any more; no set changes meanwhile."""
+        async with self._taking:
+            needed = self._needed()
+            try:
+                await self._store.drop_content(needed, self._content)
+            except AgentKubeError as error:
+                log.warning("old content cannot be removed yet: %s", error)
+                return
+            for digest in self._content.keys() - needed:
+                del self._content[digest]
 
     def _needed(self) -> set[str]:
         held = [worker.desired for worker in self.projects.values()]

@@ -21,6 +21,9 @@ from deployments.domain.refusals import sync_of
 from deployments.domain.words import Health, Reason, Sync
 
 
+_BLIND = {Sight.STALE: Reason.TRANSPORT, Sight.REFUSED: Reason.FORBIDDEN}
+
+
 class Do(Enum):
     """What to do about an object now."""
 
@@ -161,7 +164,7 @@ def verdict_of(item: Item, view: View, trouble: PodTrouble | None, now: float) -
     if view.live is None and view.finished:
         return Verdict(Health.HEALTHY, message="has run to its end")
     if view.sight not in SEEN:
-        return Verdict(Health.UNKNOWN, message=view.words)
+        return Verdict(Health.UNKNOWN, _BLIND.get(view.sight, Reason.NONE), view.words)
     if view.live is None:
         return Verdict(Health.PROGRESSING, message="is not there yet")
     if "kind" not in view.live:  # only a mark is kept of what is not ours

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.real
 
 UID = "cluster-1"
 NAMESPACE = "shop-prod"
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 40
 SEQUENCE = itertools.count(1)
 Row = dict[str, Any]
 
@@ -337,6 +337,34 @@ async def test_nothing_is_removed_that_is_no_longer_marked_as_ours(fleet: Fleet)
     await fleet.bus.row(lambda row: is_well(row) and len(row["objects"]) == 3)
     await fleet.kubectl("delete", "configmap", "extra")
     assert project.project == "shop"
+
+
+async def test_where_watching_is_withdrawn_the_list_serves(fleet: Fleet) -> None:
+    role = json.loads(await fleet.kubectl("get", "role", "fleet-project-shop", "-o", "json"))
+    for field in ("resourceVersion", "uid", "creationTimestamp"):
+        role["metadata"].pop(field, None)
+    without = [
+        {**rule, "verbs": [verb for verb in rule["verbs"] if verb != "watch"]}
+        for rule in role["rules"]
+    ]
+    await asyncio.to_thread(fleet.plane.apply, json.dumps({**role, "rules": without}))
+    try:
+        await fleet.ship(config_map())
+        row = await fleet.bus.row(lambda row: "read again each 30 s" in row["message"])
+        assert (row["sync"], row["health"]) == ("synced", "healthy")
+        assert "cannot watch resource" in row["message"]
+    finally:
+        await asyncio.to_thread(fleet.plane.apply, json.dumps(role))
+
+
+async def test_an_api_server_that_was_away_is_looked_after_again(fleet: Fleet) -> None:
+    await ship_app(fleet)
+    await asyncio.to_thread(fleet.plane.stop_api_server)
+    await fleet.bus.row(lambda row: row["health"] == "unknown" and row["reason"] == "Transport")
+    await asyncio.to_thread(fleet.plane.start_api_server)
+    await fleet.bus.row(is_well)
+    await fleet.kubectl("delete", "configmap/settings")
+    await fleet.bus.row(lambda row: is_well(row) and row["drift_repaired_at"] is not None)
 
 
 async def test_the_inventory_tells_nodes_usage_and_access(joined: ControlPlane) -> None:

@@ -147,3 +147,17 @@ async def test_status_tells_which_set_is_held(applier: Applier, bus: FakeBus) ->
     held = applier.status()["shop"]
     assert (held["epoch"], held["sequence"]) == (1, 7)
     assert held["root"] == bus.latest["targets", "shop"]["root"]
+
+
+async def test_content_that_no_set_needs_is_let_go(
+    applier: Applier, kube: FakeKube, bus: FakeBus
+) -> None:
+    await ship(applier, config_map(colour="red"))
+    await ship(applier, config_map(colour="green"), sequence=2, revision=2)
+    await applier._tidy()
+    kept = [key[3] for key in kube.objects if key[3].startswith("fleet-content-")]
+    assert len(kept) == 1
+    await bus.row(lambda row: is_synced(row) and row["revision"] == 2)
+    found = kube.find("ConfigMap", "settings")
+    assert found is not None
+    assert found["data"] == {"colour": "green"}

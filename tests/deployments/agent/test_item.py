@@ -209,6 +209,13 @@ def test_what_is_not_seen_is_unknown(seen: View, health: Health) -> None:
     assert verdict_of(item(), seen, None, NOW).health is health
 
 
+@pytest.mark.parametrize(
+    ("sight", "reason"), [(Sight.STALE, Reason.TRANSPORT), (Sight.REFUSED, Reason.FORBIDDEN)]
+)
+def test_why_nothing_is_seen_is_told(sight: Sight, reason: Reason) -> None:
+    assert verdict_of(item(), view(live(), sight), None, NOW).reason is reason
+
+
 def test_old_content_that_is_well_is_not_healthy_yet() -> None:
     made = item()
     made.applied = Input("sha256:old", 1, None)
