@@ -20,7 +20,6 @@ from deployments.domain.pod_trouble import PodTrouble
 from deployments.domain.refusals import sync_of
 from deployments.domain.words import Health, Reason, Sync
 
-
 _BLIND = {Sight.STALE: Reason.TRANSPORT, Sight.REFUSED: Reason.FORBIDDEN}
 
 
