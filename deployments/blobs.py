@@ -1,12 +1,13 @@
 """Keep contents by digest: objects once, lists of them once, read back as domain Content."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from clusters.domain.objects import KubeObject
 from deployments.domain.content import Content, ContentObject, ref_of_entry
-from deployments.models import ObjectBlob, Rendering, Revision
+from deployments.models import ObjectBlob, Rendering, Revision, Target, WaveTarget
 
 
 def store_objects(digest: str, objects: Iterable[ContentObject]) -> None:
@@ -15,11 +16,48 @@ def store_objects(digest: str, objects: Iterable[ContentObject]) -> None:
     blobs = {
         item.digest: ObjectBlob(digest=item.digest, content=item.data.decode()) for item in items
     }
-    ObjectBlob.objects.bulk_create(blobs.values(), ignore_conflicts=True)
     entries = [item.as_json() for item in items]
-    Rendering.objects.bulk_create(
-        [Rendering(digest=digest, objects_wanted=entries)], ignore_conflicts=True
+    # What is there already is marked as wanted again, so that no clean-up under way takes it.
+    ObjectBlob.objects.bulk_create(
+        blobs.values(),
+        update_conflicts=True,
+        update_fields=["stored_at"],
+        unique_fields=["digest"],
     )
+    Rendering.objects.bulk_create(
+        [Rendering(digest=digest, objects_wanted=entries)],
+        update_conflicts=True,
+        update_fields=["stored_at"],
+        unique_fields=["digest"],
+    )
+
+
+def forget_unused(before: datetime) -> int:
+    """Drop contents that nothing names any more and that were last wanted before then.
+
+    Revisions of people name theirs for ever; the mesh's contents come and go. Returns how many
+    objects were dropped.
+    """
+    named = set(Target.objects.values_list("desired_digest", flat=True))
+    named |= set(WaveTarget.objects.values_list("digest", flat=True))
+    for digest, by_cluster in Revision.objects.values_list("digest", "by_cluster").iterator():
+        named |= {digest, *by_cluster.values()}
+    old = Rendering.objects.filter(stored_at__lt=before).values_list("digest", flat=True)
+    for digests in _chunks(set(old) - named):
+        Rendering.objects.filter(digest__in=digests, stored_at__lt=before).delete()
+    held = Rendering.objects.values_list("objects_wanted", flat=True).iterator()
+    used = {entry["digest"] for entries in held for entry in entries}
+    blobs = ObjectBlob.objects.filter(stored_at__lt=before).values_list("digest", flat=True)
+    unused = set(blobs) - used
+    for digests in _chunks(unused):
+        ObjectBlob.objects.filter(digest__in=digests, stored_at__lt=before).delete()
+    return len(unused)
+
+
+def _chunks(digests: set[str], size: int = 500) -> Iterator[list[str]]:
+    found = sorted(digests)
+    for start in range(0, len(found), size):
+        yield found[start : start + size]
 
 
 def entries_of(digests: Iterable[str]) -> dict[str, list[dict[str, str]]]:

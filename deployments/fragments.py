@@ -254,7 +254,7 @@ registry.register(
     Fragment(
         name="deployments-rollout",
         template="deployments/fragments/rollout.html",
-        topics=lambda key: [f"rollout:{key}", "target:any", "cluster:any"],
+        topics=lambda key: [f"rollout:{key}", "cluster:any"],
         context=rollout_context,
     )
 )

@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.utils import timezone
 
 from deployments import actions
+from deployments.blobs import forget_unused
 from deployments.dispatch import Dispatcher
 from deployments.domain import statuses
 from deployments.domain.rollout import OPEN
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 # Both look at indexed rows only when nothing is to be done; soak times end within this.
 TICK_SECONDS = 1.0
 APART_SECONDS = 0.2
+CLEAN_UP_SECONDS = 3600.0
 
 
 def loops() -> list[Loop]:
@@ -25,6 +28,7 @@ def loops() -> list[Loop]:
     return [
         Loop("rollouts", TICK_SECONDS, paced(advance_rollouts)),
         Loop("dispatch", TICK_SECONDS, Dispatcher().step),
+        Loop("contents", CLEAN_UP_SECONDS, forget_unused_contents),
     ]
 
 
@@ -60,6 +64,13 @@ def advance_rollouts() -> None:
         except Exception:  # one broken rollout must not hold the others
             logger.exception("rollout %s could not be judged", pk)
     actions.finish_deletions()
+
+
+def forget_unused_contents() -> None:
+    """Drop contents that nothing has named for a day."""
+    dropped = forget_unused(timezone.now() - timedelta(days=1))
+    if dropped:
+        logger.info("%s objects that nothing names any more were dropped", dropped)
 
 
 def _open_rollouts() -> list[int]:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
@@ -74,6 +75,8 @@ class ObjectBlob(models.Model):
 
     digest = models.CharField(max_length=80, primary_key=True)
     content = models.TextField()
+    # When it was last wanted: what nothing names any more is kept for a while (`forget_unused`).
+    stored_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name = _("object")
@@ -92,6 +95,7 @@ class Rendering(models.Model):
 
     digest = models.CharField(max_length=80, primary_key=True)
     objects_wanted = models.JSONField(default=list)
+    stored_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name = _("content")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from deployments.actions.applications import add_revision, drop_if_finished
@@ -40,6 +41,9 @@ def set_system_application(
             for cluster_id, objects in sorted(manifests_by_cluster.items())
             if objects
         }
+        if contents and application.deleting_at is not None:
+            application.deleting_at = None
+            application.save(update_fields=["deleting_at"])
         revision = _revision(actor, application, contents)
         wishes = {
             cluster_id: Wish(content.digest, revision, content.replicas)
@@ -57,7 +61,7 @@ def remove_system_application(application: Application, actor: Actor) -> bool:
             application.name, application.namespace, application.project.slug, {}, actor
         )
         application.refresh_from_db()
-        application.deleting_at = application.deleting_at or application.created_at
+        application.deleting_at = application.deleting_at or timezone.now()
         application.save(update_fields=["deleting_at"])
         return drop_if_finished(application)
 

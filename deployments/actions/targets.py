@@ -11,8 +11,9 @@ from django.utils import timezone
 from clusters import reports
 from deployments.actions.applications import drop_if_finished
 from deployments.domain import statuses
+from deployments.domain.rollout import OPEN
 from deployments.domain.words import Health, Sync
-from deployments.models import DesiredSet, Target
+from deployments.models import DesiredSet, Rollout, Target
 from fleet_portal.common.live.topics import announce
 from fleet_portal.common.loop import wake
 
@@ -113,6 +114,8 @@ def _finish(changed: list[Target], gone: list[Target]) -> None:
     Target.objects.filter(pk__in=[target.pk for target in gone]).delete()
     applications = {target.application_id: target.application for target in [*changed, *gone]}
     announce("application", *applications)
+    watched = Rollout.objects.filter(application__in=list(applications), state__in=OPEN)
+    announce("rollout", *watched.values_list("pk", flat=True))
     announce("target", *[target.pk for target in [*changed, *gone]], members=bool(gone))
     for target in gone:
         drop_if_finished(target.application)

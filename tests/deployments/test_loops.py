@@ -13,8 +13,8 @@ from tests.deployments.factories import (
 pytestmark = pytest.mark.django_db
 
 
-def test_the_controller_runs_two_loops() -> None:
-    assert [loop.name for loop in loops()] == ["rollouts", "dispatch"]
+def test_the_controller_runs_these_loops() -> None:
+    assert [loop.name for loop in loops()] == ["rollouts", "dispatch", "contents"]
 
 
 def test_each_open_rollout_is_judged() -> None:

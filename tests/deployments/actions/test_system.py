@@ -85,3 +85,13 @@ def test_removing_it_waits_for_the_agents(fleet: list[Cluster]) -> None:
     assert actions.remove_system_application(application, "test") is False
     report(fleet[0], sequence=2)
     assert not Application.objects.exists()
+
+
+def test_it_may_come_back_while_it_is_being_removed(fleet: list[Cluster]) -> None:
+    application = set_mesh({fleet[0].pk: [config("1")]})
+    DesiredSet.objects.update(tried_at=timezone.now())
+    actions.remove_system_application(application, "test")
+    again = set_mesh({fleet[0].pk: [config("1")]})
+    assert again.deleting_at is None
+    report(fleet[0], sequence=2)
+    assert Target.objects.filter(removing=False).exists()
