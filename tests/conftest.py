@@ -1,16 +1,11 @@
 """What every test shares: a throwaway database file, people with roles, silence on the network."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-# Set before Django reads its settings: a test never touches a developer's own portal.
-_data = tempfile.mkdtemp(prefix="fleet-test-")
-os.environ["FLEET_DATA_DIR"] = _data
-os.environ.setdefault("FLEET_SECRET_KEY", "a secret for tests alone, longer than fifty characters")
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +19,22 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     connections["default"].settings_dict["CONN_MAX_AGE"] = 0
     if database["ENGINE"].endswith("sqlite3"):
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        name = str(Path(_data) / f"test-{worker}.sqlite3")
+        name = str(Path(settings.FLEET_DATA_DIR) / f"test-{worker}.sqlite3")
         database["TEST"] = {**database.get("TEST", {}), "NAME": name}
         connections["default"].settings_dict["TEST"]["NAME"] = name
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the project `default` again after a test that empties all tables."""
+    from django.db.models.signals import post_migrate
+
+    post_migrate.connect(_make_default_project, dispatch_uid="tests.default_project")
+
+
+def _make_default_project(**_: Any) -> None:
+    from fleet_portal.common.models import Project
+
+    Project.objects.get_or_create(slug="default", defaults={"name": "Default"})
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +43,3 @@ def _english() -> Iterator[None]:
 
     with translation.override("en"):
         yield
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    import shutil
-
-    shutil.rmtree(_data, ignore_errors=True)
