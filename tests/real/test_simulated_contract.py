@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -559,7 +560,7 @@ def watched(talk: Talk) -> list[tuple[str, Any]]:
 def _events(talk: Talk, path: str, revision: str, count: int) -> list[tuple[str, Any]]:
     events = []
     api = talk.api()
-    for event in api._watch(path, revision, None):
+    for event in api._watch(path, revision, time.monotonic() + 20):
         if event["object"]["metadata"].get("name") == "cfg":
             events.append((event["type"], normalised(event["object"])))
         if len(events) == count:

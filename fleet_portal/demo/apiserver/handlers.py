@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
-
 from fleet_portal.demo.apiserver import errors, reviews
-from fleet_portal.demo.apiserver.authn import Tokens, User
+from fleet_portal.demo.apiserver.authn import Tokens
+from fleet_portal.demo.apiserver.calls import APPLY, Call, Outcome, patched
 from fleet_portal.demo.apiserver.decoding import (
     check_applied,
     check_fields,
@@ -19,54 +17,12 @@ from fleet_portal.demo.apiserver.decoding import (
 )
 from fleet_portal.demo.apiserver.managers import Writer, record_update
 from fleet_portal.demo.apiserver.objects import Deletion, Objects
-from fleet_portal.demo.apiserver.patches import json_patch, merge_patch, strategic_patch
 from fleet_portal.demo.apiserver.rbac import Authorizer
 from fleet_portal.demo.apiserver.requests import RequestInfo
+from fleet_portal.demo.apiserver.scaling import handle_scale
 from fleet_portal.demo.apiserver.schemas import Type, type_of, type_of_resource
 from fleet_portal.demo.apiserver.selectors import both, field_matcher, label_matcher
 from fleet_portal.demo.apiserver.store import Object, Store
-
-APPLY = "application/apply-patch+yaml"
-_MERGE = "application/merge-patch+json"
-_JSON = "application/json-patch+json"
-_STRATEGIC = "application/strategic-merge-patch+json"
-_SCALE = type_of("autoscaling", "v1", "Scale")
-_TOKEN = type_of("authentication.k8s.io", "v1", "TokenRequest")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a verb gives back: a body, its code, and warnings for the client."""
-
-    body: Object
-    code: int = 200
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Call:
-    """One request on a resource, body read."""
-
-    info: RequestInfo
-    query: dict[str, str]
-    media_type: str
-    body: bytes
-    user_agent: str
-    user: User
-
-    @property
-    def dry_run(self) -> bool:
-        if self.query.get("dryRun", "") not in ("", "All"):
-            raise errors.bad_request('dryRun: Unsupported value: supported values: "All"')
-        return self.query.get("dryRun") == "All"
-
-    @property
-    def manager(self) -> str:
-        named = self.query.get("fieldManager", "")
-        return named or self.user_agent.partition("/")[0][:128] or "unknown"
-
-    def sent(self) -> Any:
-        return parse(self.body, self.media_type)
 
 
 class Handlers:
@@ -84,12 +40,13 @@ class Handlers:
         """Carry out any verb but watch and proxy. Raises ApiError."""
         info = call.info
         if info.subresource == "scale":
-            return self._scale(call)
+            return handle_scale(self._objects, call)
         if info.subresource == "token":
             body = call.sent() or {}
             args = (self._store, self._tokens, info.namespace, info.name, body)
             answer = reviews.token_request(*args)
-            return Outcome(self._owned(call, _TOKEN, answer, body, "token"), 201)
+            kind = type_of("authentication.k8s.io", "v1", "TokenRequest")
+            return Outcome(self._owned(call, kind, answer, body, "token"), 201)
         if info.subresource == "eviction":
             self._objects.delete(info.resource, info.namespace, info.name, dry_run=call.dry_run)
             return Outcome(_success({}), 201)
@@ -171,8 +128,8 @@ class Handlers:
             return self._apply(call)
         info = call.info
         live = self._objects.live(info.resource, _namespace(info), info.name)
-        patched = _patched(call, live, type_of_resource(info.resource))
-        obj, warnings = self._decoded(call, patched)
+        sent = patched(call, live, type_of_resource(info.resource))
+        obj, warnings = self._decoded(call, sent)
         changed = self._objects.update(
             info.resource,
             obj,
@@ -195,7 +152,7 @@ class Handlers:
             resource,
             obj,
             call.manager,
-            force=call.query.get("force") in ("true", "1"),
+            force=call.force,
             subresource=call.info.subresource,
             dry_run=call.dry_run,
         )
@@ -225,86 +182,14 @@ class Handlers:
             )
         return listed
 
-    def _scale(self, call: Call) -> Outcome:
-        info = call.info
-        live = self._objects.live(info.resource, info.namespace, info.name)
-        scale = scale_of(live)
-        if info.verb == "get":
-            return Outcome(scale)
-        if call.media_type == APPLY:
-            wanted = call.sent()
-        elif info.verb == "patch":
-            wanted = _patched(call, scale, _SCALE)
-        else:
-            wanted = call.sent()
-        replicas = wanted.get("spec", {}).get("replicas", 0)
-        if not isinstance(replicas, int) or replicas < 0:
-            raise errors.bad_request("spec.replicas: must be a whole number of zero or more")
-        changed = self._written_scale(call, live, replicas)
-        return Outcome(scale_of(changed))
-
-    def _written_scale(self, call: Call, live: Object, replicas: int) -> Object:
-        resource, metadata = call.info.resource, live["metadata"]
-        if call.media_type == APPLY:
-            bare = {"name": metadata["name"], "namespace": metadata["namespace"]}
-            sent = {
-                "kind": resource.kind,
-                "apiVersion": resource.api_version,
-                "metadata": bare,
-                "spec": {"replicas": replicas},
-            }
-            changed, _ = self._objects.apply(
-                resource,
-                sent,
-                call.manager,
-                force=call.query.get("force") in ("true", "1"),
-                subresource="scale",
-                dry_run=call.dry_run,
-            )
-            return changed
-        obj = {**live, "spec": {**live["spec"], "replicas": replicas}}
-        return self._objects.update(
-            resource, obj, call.manager, subresource="scale", dry_run=call.dry_run
-        )
-
 
 def _untyped(obj: Object) -> Object:
     """Return an object as it stands in a list of built-in kinds: without kind and version."""
     return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
 
 
-def scale_of(obj: Object) -> Object:
-    """Return the Scale view of a workload."""
-    metadata = obj["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    spec = {"replicas": obj["spec"]["replicas"]} if obj["spec"].get("replicas") else {}
-    labels = obj["spec"].get("selector", {}).get("matchLabels", {})
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    status: Object = {"replicas": obj.get("status", {}).get("replicas", 0), "selector": selector}
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": spec,
-        "status": status,
-    }
-
-
 def _namespace(info: RequestInfo) -> str:
     return info.namespace if info.resource.namespaced else ""
-
-
-def _patched(call: Call, live: Object, kind: Any) -> Any:
-    patch = call.sent()
-    if call.media_type == _JSON:
-        return json_patch(live, patch)
-    if call.media_type == _MERGE:
-        return merge_patch(live, patch)
-    custom = call.info.resource.is_custom
-    if call.media_type == _STRATEGIC and not custom:
-        return strategic_patch(kind, live, patch)
-    accepted = [_JSON, _MERGE, APPLY] if custom else [_JSON, _MERGE, _STRATEGIC, APPLY]
-    raise errors.unsupported_media_type(call.media_type, accepted)
 
 
 def _located(info: RequestInfo, obj: Object) -> Object:
@@ -356,15 +241,4 @@ def _manager_required() -> errors.ApiError:
         "Invalid",
         f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {message}',
         {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": [cause]},
-    )
-
-
-def request_call(info: RequestInfo, request: web.Request, body: bytes, user: User) -> Call:
-    return Call(
-        info,
-        dict(request.query),
-        request.headers.get("Content-Type", "").partition(";")[0].strip(),
-        body,
-        request.headers.get("User-Agent", ""),
-        user,
     )

@@ -16,8 +16,9 @@ from aiohttp import web
 
 from fleet_portal.demo.apiserver import discovery, openapi, tables
 from fleet_portal.demo.apiserver.authn import ANONYMOUS, Tokens, User
+from fleet_portal.demo.apiserver.calls import Outcome, request_call
 from fleet_portal.demo.apiserver.errors import ApiError, internal, unauthorized
-from fleet_portal.demo.apiserver.handlers import Handlers, Outcome, request_call
+from fleet_portal.demo.apiserver.handlers import Handlers
 from fleet_portal.demo.apiserver.impersonation import impersonate, requested_user
 from fleet_portal.demo.apiserver.kinds import BY_KIND
 from fleet_portal.demo.apiserver.objects import Objects

@@ -1,6 +1,4 @@
-from fleet_portal.demo.apiserver.handlers import scale_of
-
-from ..conftest import Ask, config_map, deployment
+from ..conftest import Ask, config_map
 
 MAPS = "/api/v1/namespaces/shop/configmaps"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/shop/deployments"
@@ -39,21 +37,6 @@ async def test_a_name_must_be_that_of_the_path(ask: Ask) -> None:
     assert (status, "does not match the name on the URL" in body["message"]) == (400, True)
 
 
-async def test_an_unknown_kind_of_patch_is_refused(ask: Ask) -> None:
-    await ask("POST", MAPS, config_map())
-    assert (await ask("PATCH", f"{MAPS}/cfg", {}, content_type="text/plain"))[0] == 415
-
-
-async def test_scaling_changes_the_workload(ask: Ask) -> None:
-    await ask("POST", DEPLOYMENTS, deployment())
-    path = f"{DEPLOYMENTS}/web/scale?fieldManager=kubectl"
-    _, scale = await ask("PATCH", path, {"spec": {"replicas": 4}}, content_type=MERGE)
-    _, live = await ask("GET", f"{DEPLOYMENTS}/web")
-    assert (scale["kind"], scale["spec"], live["spec"]["replicas"]) == ("Scale", {"replicas": 4}, 4)
-    entry = next(e for e in live["metadata"]["managedFields"] if e["manager"] == "kubectl")
-    assert entry["subresource"] == "scale"
-
-
 async def test_a_collection_is_deleted_by_selector(ask: Ask) -> None:
     for name in ("a", "b"):
         await ask("POST", MAPS, config_map(name))
@@ -78,8 +61,3 @@ async def test_a_pod_is_evicted(ask: Ask) -> None:
     await ask("POST", pods, body)
     assert (await ask("POST", f"{pods}/p/eviction", {}))[0] == 201
     assert (await ask("GET", f"{pods}/p"))[0] == 404
-
-
-def test_a_scale_shows_the_selector_as_text() -> None:
-    made = scale_of({**deployment(replicas=2), "status": {"replicas": 1}})
-    assert made["status"] == {"replicas": 1, "selector": "app=web"}
