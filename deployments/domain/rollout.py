@@ -41,7 +41,8 @@ _BAD: Final = frozenset({word.FAILED, word.TIMED_OUT})
 _SETTLED: Final = _GOOD | _BAD | {word.EXCLUDED}
 _RESUMED_FROM: Final = _BAD
 
-STALE_AFTER: Final = timedelta(seconds=30)
+# Longer than an agent waits before it tries again what was refused (a minute, refusals.py).
+STALE_AFTER: Final = timedelta(seconds=90)
 
 # Content that somebody keeps changing back is there all the same (see drift.py).
 _IN_PLACE: Final = frozenset({Sync.SYNCED.value, Sync.CONTESTED.value})

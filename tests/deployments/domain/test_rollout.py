@@ -70,7 +70,7 @@ JUDGED: list[tuple[str, TargetFacts, str]] = [
     ("refused", target(sync="blocked", reason="Forbidden"), "failed"),
     ("refused before it was sent", target(sync="blocked", observed_at=ago(6)), "dispatched"),
     ("refused for an older wish", target(sync="blocked", current=False), "dispatched"),
-    ("refused and silent since", target(sync="blocked", observed_at=ago(99), dispatched_at=ago(30)),
+    ("refused and silent since", target(sync="blocked", observed_at=ago(99), dispatched_at=ago(90)),
      "failed"),
     ("broken", target(health="failed", reason="CrashLoop"), "failed"),
     ("broken with another content", target(health="failed", observed_digest="old"), "dispatched"),
