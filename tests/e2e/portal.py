@@ -31,6 +31,8 @@ class Portal:
         self.certificate = self.folder / "run" / "gateway.crt"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLEET_")},
+            # Not the tests' own settings, which pytest leaves in the environment.
+            "DJANGO_SETTINGS_MODULE": "fleet_portal.settings",
             "FLEET_DATA_DIR": str(self.folder),
             "FLEET_LISTEN": f"127.0.0.1:{self.port}",
             "FLEET_SECRET_KEY": "a secret for tests alone, longer than fifty characters",
