@@ -34,7 +34,7 @@ def role_group(role: str) -> str:
 
 
 def is_fleet_name(name: str) -> bool:
-    """Tell whether `name` may ever be impersonated (impersonation-facts, 5)."""
+    """Tell whether `name` may ever be impersonated."""
     return bool(_NAME.fullmatch(name))
 
 
