@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
-from deployments.actions.applications import actor_name, close_rollout, editable
 from deployments.actions.audited import Actor, audited
+from deployments.actions.deleting import close_rollout
+from deployments.actions.editing import actor_name, editable
 from deployments.actions.planning import plan_revision, replicas_by_cluster
 from deployments.actions.wishes import Wish, set_wishes
 from deployments.blobs import load_content, store_objects

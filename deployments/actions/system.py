@@ -7,8 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from deployments.actions.applications import add_revision, drop_if_finished
+from deployments.actions.applications import add_revision
 from deployments.actions.audited import Actor
+from deployments.actions.deleting import drop_if_finished
 from deployments.actions.wishes import Wish, set_wishes
 from deployments.blobs import store_objects
 from deployments.domain.content import Content, digest_of_objects, read_content

@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from clusters import reports
-from deployments.actions.applications import drop_if_finished
+from deployments.actions.deleting import drop_if_finished
 from deployments.domain import statuses
 from deployments.domain.rollout import OPEN
 from deployments.domain.words import Health, Sync
