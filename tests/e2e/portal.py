@@ -41,9 +41,14 @@ class Portal:
             "PYTHONUNBUFFERED": "1",
             **settings,
         }
+        # A Process inherits what it isn't told: the tests' own settings must not come along.
+        others = [name for name in os.environ if name not in self.environment]
         self._process = Process(
             "portal",
-            [sys.executable, str(ROOT / "manage.py"), "portal"],
+            [
+                *("env", *(f"--unset={name}" for name in others)),
+                *(sys.executable, str(ROOT / "manage.py"), "portal"),
+            ],
             self.folder / "portal.log",
             environment=self.environment,
             folder=ROOT,
