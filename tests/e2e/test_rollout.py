@@ -101,6 +101,8 @@ def test_one_click_goes_back(shop: Shop, desk: Page) -> None:
     desk.goto(shop.page)
     screenshot(desk, "application-two-revisions")
     desk.get_by_role("button", name="Back to 1").click()
+    # The page left behind says "succeeded" too, of the rollout before.
+    desk.wait_for_url("**/rollouts/*/")
     expect(desk.locator("main")).to_contain_text("succeeded", timeout=ROLLED_OUT)
     assert shop.image(shop.fleet.planes["us"]).endswith(":1.0")
 
