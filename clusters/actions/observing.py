@@ -1,7 +1,7 @@
 """What agents and the gateway tell, written where it changes a row, and nowhere else.
 
 Facts repeat, come late and come from clusters that may be hostile: only changed columns are
-written, texts are cut to their columns, and a last-seen time is kept at most once a minute.
+written, texts are cut to their columns, and a last-seen time is refreshed about once a minute.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from clusters.actions.events import add_event
-from clusters.domain.liveness import ROW_TRUSTED, judge_liveness, needs_refresh
+from clusters.domain.liveness import ROW_TRUSTED, is_heard, judge_liveness, needs_refresh
 from clusters.domain.statuses import AWAY, CONNECTED, LOST, SILENT
 from clusters.models import NAME, Cluster, Node, Region
 from fleet_portal.common import audit
@@ -128,16 +128,22 @@ def record_liveness(name: str, state: str, last_frame_at: Any) -> None:
 
 
 def record_carriers(carriers: Iterable[dict[str, Any]]) -> None:
-    """Refresh the last-seen times of all that a gateway holds (its full list, each minute)."""
+    """Refresh the last-seen times of all that a gateway holds (its full list, each minute).
+
+    The gateway tells changes of its own only. A row that was swept away while no list came (the
+    portal itself was held up) is put right here, or nobody would ever do it.
+    """
     seen_by_session = {
         str(carrier.get("session", "")): moment(carrier.get("last_frame_at"))
         for carrier in carriers
     }
     rows = Cluster.objects.filter(session__in=[key for key in seen_by_session if key])
-    stale = []
-    for row in rows.only("pk", "session", "last_frame_at"):
+    stale, now = [], timezone.now()
+    for row in rows.only("pk", "name", "session", "last_frame_at", "tunnel_state"):
         seen = seen_by_session[row.session]
-        if needs_refresh(row.last_frame_at, seen):
+        if row.tunnel_state in AWAY and is_heard(seen, now):
+            record_liveness(row.name, CONNECTED, seen.timestamp())
+        elif needs_refresh(row.last_frame_at, seen):
             row.last_frame_at = seen
             stale.append(row)
     Cluster.objects.bulk_update(stale, ["last_frame_at"], batch_size=200)

@@ -13,8 +13,12 @@ from clusters.domain.statuses import API_UNREACHABLE, AWAY, CONNECTED, LOST, PEN
 SILENT_AFTER = timedelta(seconds=15)
 LOST_AFTER = timedelta(seconds=60)
 ROW_REFRESH = timedelta(seconds=60)
-# A connected row may be this old: one refresh, the silence that is allowed, and some slack.
-ROW_TRUSTED = ROW_REFRESH + SILENT_AFTER + timedelta(seconds=15)
+# A younger last-seen time is kept: the gateway's list, told each minute, may come soon after the
+# row was written, and whatever is passed over has to be good until the next list.
+ROW_KEPT = timedelta(seconds=10)
+# A connected row may be this old: a refresh, what one may pass over, the silence that is allowed,
+# and some slack.
+ROW_TRUSTED = ROW_REFRESH + ROW_KEPT + SILENT_AFTER + timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -69,4 +73,9 @@ def _is_fresh(seen: datetime | None, now: datetime) -> bool:
 
 def needs_refresh(stored: datetime | None, seen: datetime) -> bool:
     """Tell whether a row's last-seen time is old enough to be written again."""
-    return stored is None or seen - stored >= ROW_REFRESH - timedelta(seconds=5)
+    return stored is None or seen - stored >= ROW_KEPT
+
+
+def is_heard(seen: datetime, now: datetime) -> bool:
+    """Tell whether a carrier whose last frame came then speaks now."""
+    return now - seen < SILENT_AFTER

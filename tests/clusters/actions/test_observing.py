@@ -109,12 +109,32 @@ def test_an_unknown_cluster_is_ignored() -> None:
     actions.record_carriers([{"cluster": "nobody", "session": "s9", "last_frame_at": START}])
 
 
-def test_last_seen_is_written_once_a_minute(cluster: Cluster) -> None:
+def test_last_seen_is_refreshed_by_the_gateways_list(cluster: Cluster) -> None:
     connect()
-    for seconds, kept in ((30, 0), (58, 58)):
+    for seconds, kept in ((5, 0), (20, 20)):
         carriers = [{"cluster": "eu-1", "session": "s1", "last_frame_at": START + seconds}]
         actions.record_carriers(carriers)
         assert now_of(cluster).last_frame_at == at(kept)
+
+
+@pytest.mark.parametrize("word", ["silent", "lost"])
+def test_a_held_carrier_that_speaks_is_connected_again(cluster: Cluster, word: str) -> None:
+    """A row that was swept while the portal itself was held up: the gateway tells no change."""
+    connect()
+    Cluster.objects.update(tunnel_state=word, away_since=at(0))
+    seen = timezone.now().timestamp()
+    actions.record_carriers([{"cluster": "eu-1", "session": "s1", "last_frame_at": seen}])
+    row = now_of(cluster)
+    assert (row.tunnel_state, row.away_since) == ("connected", None)
+    assert row.events.filter(kind="back").exists() is (word == "lost")
+
+
+def test_a_held_carrier_that_is_silent_stays_away(cluster: Cluster) -> None:
+    connect()
+    Cluster.objects.update(tunnel_state="silent", away_since=at(0))
+    seen = timezone.now().timestamp() - 16
+    actions.record_carriers([{"cluster": "eu-1", "session": "s1", "last_frame_at": seen}])
+    assert now_of(cluster).tunnel_state == "silent"
 
 
 def test_many_carriers_are_few_queries(django_assert_max_num_queries: Any) -> None:

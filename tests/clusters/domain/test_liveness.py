@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from clusters.domain.liveness import TunnelFacts, judge_liveness, needs_refresh
+from clusters.domain.liveness import TunnelFacts, is_heard, judge_liveness, needs_refresh
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -69,8 +69,24 @@ def test_an_unreachable_api_is_neither_there_nor_away() -> None:
     assert (judged.is_there, judged.is_away) == (False, False)
 
 
-@pytest.mark.parametrize(
-    ("stored", "due"), [(None, True), (10, False), (54, False), (55, True), (600, True)]
-)
-def test_last_seen_is_written_once_a_minute(stored: float | None, due: bool) -> None:
+@pytest.mark.parametrize(("stored", "due"), [(None, True), (9, False), (10, True), (600, True)])
+def test_a_young_last_seen_time_is_kept(stored: float | None, due: bool) -> None:
     assert needs_refresh(None if stored is None else ago(stored), NOW) is due
+
+
+@pytest.mark.parametrize("connected", range(1, 60, 7))
+def test_a_carrier_that_speaks_stays_connected_whenever_it_came(connected: int) -> None:
+    start = NOW - timedelta(seconds=connected)
+    stored = start
+    for second in range(1, 300):
+        now = start + timedelta(seconds=second)
+        judged = judge_liveness(TunnelFacts("connected", True, stored, None, True, None), now)
+        assert judged.is_there, f"second {second}"
+        told, heard = (now - NOW).total_seconds() % 60 == 0, now - timedelta(seconds=5)
+        if told and needs_refresh(stored, heard):
+            stored = heard
+
+
+@pytest.mark.parametrize(("age", "heard"), [(0, True), (14, True), (15, False)])
+def test_a_carrier_is_heard_for_fifteen_seconds(age: float, heard: bool) -> None:
+    assert is_heard(ago(age), NOW) is heard
