@@ -26,6 +26,7 @@ from clusters.tunnel.frames import (
     Hello,
     OpenHead,
     Payload,
+    ResetCode,
     ResponseHead,
     Update,
     Welcome,
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 SCHEME = "Fleet-Agent "
 REPORT_LINE_MAX = 8 * 1024 * 1024
+REPORTS_AGAIN_SECONDS = 10.0
 CARRIERS_TOLD_SECONDS = 60.0
 TRY_AGAIN_LATER = 1013
 
@@ -47,6 +49,7 @@ class ReportReader:
         self.agents = agents
         self.carrier = carrier
         self.stream: Stream | None = None
+        self.again_at = 0.0  # when to open the stream anew after it ended
         self.held = 0  # bytes whose credit waits for the link
         self._rest = b""
 
@@ -73,6 +76,8 @@ class ReportReader:
         for line in lines:
             self._tell(line)
         if end or len(self._rest) > REPORT_LINE_MAX:
+            if self.stream is not None:
+                self.carrier.reset(self.stream, ResetCode.CANCEL)
             self.on_reset(0, "the stream ended")
         elif self.agents.link.congested:
             self.held += len(data)
@@ -89,21 +94,23 @@ class ReportReader:
         """A GET has no body."""
 
     def on_reset(self, code: int, reason: str) -> None:
-        """Without reports the carrier is half blind: the agent dials again."""
+        """Without reports the portal is half blind: they are asked for again in a while."""
         if self.stream is not None:
             log.warning("reports of %s ended: %s", self.carrier.name, reason)
             self.stream = None
-            self.carrier.close(CloseCode.SERVICE_RESTART, "the reports ended")
+            self.again_at = self.agents.now() + REPORTS_AGAIN_SECONDS
 
     def on_carrier_lost(self) -> None:
         """Nothing is left to do."""
         self.stream = None
+        self.again_at = 0.0
 
     def stop(self) -> None:
         """End the stream without a word about it."""
         stream, self.stream = self.stream, None
+        self.again_at = 0.0
         if stream is not None:
-            self.carrier.reset(stream, 1)
+            self.carrier.reset(stream, ResetCode.CANCEL)
 
     def _tell(self, line: bytes) -> None:
         if not line.strip():
@@ -285,9 +292,12 @@ class Agents:
             if now - heard_at >= LOST_SECONDS:
                 del self._gone[cluster]
                 self._tell_liveness(cluster, "lost", heard_at)
-        if not self.link.congested:
-            for reader in self._reports.values():
+        for reader in list(self._reports.values()):
+            if not self.link.congested:
                 reader.release()
+            if reader.again_at and now >= reader.again_at:
+                reader.again_at = now + REPORTS_AGAIN_SECONDS
+                self._spawn(self._ask_for_reports(reader.carrier))
         if now - self._told_at >= CARRIERS_TOLD_SECONDS:
             self._tell_carriers(now)
 
@@ -297,14 +307,17 @@ class Agents:
         for carrier in list(self.registry):
             self.liveness_changed(carrier)
         for carrier in list(self.registry):
-            body = {"cluster": carrier.cluster, "session": carrier.session_id}
-            try:
-                answer = await self.link.ask("reports", body)
-            except LinkRefused as refused:
-                log.warning("reports of %s: %s", carrier.name, refused.message)
-                continue
-            if not carrier.gone:
-                self._read_reports(carrier, answer.get("reports_assertion", ""))
+            await self._ask_for_reports(carrier)
+
+    async def _ask_for_reports(self, carrier: Carrier) -> None:
+        body = {"cluster": carrier.cluster, "session": carrier.session_id}
+        try:
+            answer = await self.link.ask("reports", body)
+        except (LinkRefused, LinkDown) as error:
+            log.warning("reports of %s: %s", carrier.name, error)
+            return
+        if not carrier.gone:
+            self._read_reports(carrier, answer.get("reports_assertion", ""))
 
     def told(self, name: str, body: Body) -> None:
         """Do what the web role says about carriers."""

@@ -120,7 +120,7 @@ class FakeWebRole:
             "groups": ["fleet:users", "fleet:team:a"],
             "uid": "user:7",
             "extra": {"fleet-portal.io/login": ["ada"]},
-            **self.claims,
+            **(self.claims if to == "api" else {}),
             **changes,
         }
         headers = {"kid": "k1", "typ": "fleet-assertion+jwt"}

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from clusters.gateway.agents import Agents, ReportReader
+from clusters.gateway.agents import REPORT_LINE_MAX, Agents, ReportReader
 from clusters.gateway.carrier import Carrier
 from clusters.gateway.counters import Counters
 from clusters.gateway.exchange import Flusher
@@ -204,11 +204,18 @@ def test_reports_wait_at_the_agent_while_the_link_is_busy(agents: Agents, link: 
     assert (reader.held, stream.owed) == (0, 3)
 
 
-def test_a_carrier_whose_reports_end_is_closed(agents: Agents) -> None:
+def test_reports_that_end_are_asked_for_again_in_a_while(agents: Agents, hub: FakeHub) -> None:
     reader, _ = reader_of(agents)
     reader.on_head(ResponseHead(403, []), False)
     reader.on_data(b"", True)
-    assert reader.carrier.close_code == 1012
+    assert not reader.carrier.close_code
+    assert reader.again_at > hub.time
+
+
+def test_a_line_without_an_end_is_given_up(agents: Agents) -> None:
+    reader, stream = reader_of(agents)
+    reader.on_data(b"x" * (REPORT_LINE_MAX + 1), False)
+    assert stream.id not in reader.carrier.session.streams
 
 
 def test_a_session_of_the_portal_is_fresh(agents: Agents) -> None:

@@ -271,6 +271,21 @@ async def test_reports_reach_the_web_role(world: Rig) -> None:
     assert told["report"] == {"kind": "nodes", "nodes": []}
 
 
+async def test_reports_that_broke_off_are_read_again(
+    world: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusters.gateway.agents.REPORTS_AGAIN_SECONDS", 0.0)
+    connection = world.connections[0]
+    assert connection.carrier is not None
+    session = connection.carrier.session
+    await eventually(lambda: bool(session.streams))
+    (reports,) = session.streams.values()
+    reports.owner.on_reset(1, "")
+    connection.carrier.reset(reports, 10, "broke off")
+    world.bus.publish("api", "api", {"reachable": True})
+    await world.web_role.fact_of("report")
+
+
 async def test_the_portal_calls_the_agents_own_endpoints(tmp_path: Path) -> None:
     async def put(request: AgentRequest) -> AgentResponse:
         return AgentResponse(200, request.match["digest"].encode() + b":" + request.body)
