@@ -39,6 +39,9 @@ from clusters.tunnel.frames import (
 INITIAL_WINDOW = 256 * 1024
 SMALL_WINDOW = 64 * 1024  # given to new streams when memory runs short
 MAX_WINDOW = 2 * 1024 * 1024
+# What all windows of a carrier may have grown by together: a hundred readers that began fast and
+# then stopped must not hold two megabytes each.
+GROWTH_BUDGET = 16 * 1024 * 1024
 SEND_BUFFER = 128 * 1024  # a stream that holds more asks its feeder to pause
 
 PING_SECONDS = 5.0
@@ -71,6 +74,7 @@ class Stream:
         "end_sent",
         "ending",
         "granted_at",
+        "grown",
         "head_seen",
         "id",
         "missing",
@@ -92,6 +96,7 @@ class Stream:
         self.receive_credit = window
         self.window = window
         self.owed = 0  # consumed here, not yet given back to the sender
+        self.grown = 0
         self.granted_at = now
         self.queue: deque[Payload] = deque()
         self.queued = 0
@@ -210,6 +215,7 @@ class Session:
         self._pinged_at = now
         self._pings: dict[int, float] = {}
         self._ping_count = 0
+        self._grown = 0
         self._live_at = now
         self._strangers: set[int] = set()
         self._handlers: dict[int, Handler] = {
@@ -300,7 +306,7 @@ class Session:
 
     def reset(self, stream: Stream, code: int, reason: str = "") -> None:
         """Cut a stream, both ways. Does nothing when it is already gone."""
-        if self.streams.pop(stream.id, None) is not None:
+        if self._remove(stream):
             self._drop_queue(stream)
             self._send(FrameType.RESET, 0, stream.id, frames.encode_reset(code, reason))
 
@@ -312,14 +318,16 @@ class Session:
         stream.owed += count
         if stream.end_received or stream.owed * 2 < stream.window:
             return
-        grant = stream.owed
-        if now - stream.granted_at <= self.rtt_seconds and stream.window < MAX_WINDOW:
-            grant += min(stream.window, MAX_WINDOW - stream.window)
-            stream.window += grant - stream.owed
-        stream.owed = 0
+        if stream.id not in self.streams:
+            return
+        growth = self._growth(stream, now)
+        stream.window += growth
+        stream.grown += growth
+        self._grown += growth
+        grant, stream.owed = stream.owed + growth, 0
         stream.granted_at = now
         stream.receive_credit += grant
-        if stream.id in self.streams:
+        if grant:
             self._send(FrameType.WINDOW, 0, stream.id, frames.encode_u32(grant))
 
     # What goes out
@@ -470,7 +478,7 @@ class Session:
         stream = self._find(stream_id)
         if stream is None:
             return None
-        del self.streams[stream_id]
+        self._remove(stream)
         self._drop_queue(stream)
         return ResetReceived(stream, code, reason)
 
@@ -526,7 +534,20 @@ class Session:
 
     def _forget_if_done(self, stream: Stream) -> None:
         if stream.end_sent and stream.end_received:
-            self.streams.pop(stream.id, None)
+            self._remove(stream)
+
+    def _remove(self, stream: Stream) -> bool:
+        if self.streams.pop(stream.id, None) is None:
+            return False
+        self._grown -= stream.grown
+        return True
+
+    def _growth(self, stream: Stream, now: float) -> int:
+        """Return by how much the window of a stream may grow now."""
+        if now - stream.granted_at > self.rtt_seconds:
+            return 0
+        room = min(MAX_WINDOW - stream.window, GROWTH_BUDGET - self._grown)
+        return max(0, min(stream.window, room))
 
     def _drop_queue(self, stream: Stream) -> None:
         stream.queue.clear()

@@ -15,6 +15,7 @@ from clusters.tunnel.frames import (
 )
 from clusters.tunnel.session import (
     CONTROL_MAX,
+    GROWTH_BUDGET,
     INITIAL_WINDOW,
     MAX_WINDOW,
     SEND_BUFFER,
@@ -278,6 +279,23 @@ def test_a_fast_reader_gets_a_larger_window_up_to_the_limit() -> None:
         received = len(data_of(pair.pump(), stream))
         pair.portal.consumed(stream, received, pair.now)
     assert stream.window == MAX_WINDOW
+
+
+def test_windows_grow_together_within_a_budget() -> None:
+    pair = Pair()
+    pair.portal.rtt_seconds = 1.0
+    streams = [pair.open() for _ in range(40)]
+    for stream, far in streams:
+        pair.agent.send_head(far, OK, end=False)
+        for _ in range(20):
+            pair.agent.send_data(far, bytes(INITIAL_WINDOW))
+            received = len(data_of(pair.pump(), stream))
+            pair.portal.consumed(stream, received, pair.now)
+    grown = sum(stream.window - INITIAL_WINDOW for stream, _ in streams)
+    assert grown == GROWTH_BUDGET
+    for stream, _ in streams:
+        pair.portal.reset(stream, ResetCode.CANCEL)
+    assert pair.portal._grown == 0
 
 
 def test_a_small_first_window_is_kept() -> None:
