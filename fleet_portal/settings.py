@@ -188,6 +188,8 @@ STATICFILES_DIRS = [
 if (BASE_DIR / "static" / "vendor").is_dir():
     STATICFILES_DIRS.append(("vendor", str(BASE_DIR / "static" / "vendor")))
 WHITENOISE_USE_FINDERS = not PRODUCTION
+# Files change under a portal in development; sizes noted at its start would cut them off.
+WHITENOISE_AUTOREFRESH = not PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
