@@ -164,11 +164,20 @@ def rollout_context(access: Access, key: str) -> Mapping[str, Any] | None:
     return {
         "rollout": rollout,
         "status": statuses.ROLLOUT[rollout.state],
-        "is_open": rollout.state in OPEN,
-        "may_pause": next_state(rollout.state, "pause") is not None,
         "waves": [_wave(wave) for wave in facts.waves],
         "waits": queries.waits_of(facts)[:WAITS_SHOWN],
         "notes": [say_note(note) for note in rollout.notes],
+    }
+
+
+def steer_context(access: Access, key: str) -> Mapping[str, Any] | None:
+    """Say what a person may do with the rollout as it is now: nothing once it has ended."""
+    rollout = queries.rollouts_visible_to(access).filter(pk=int(key)).first()
+    if rollout is None or not access.has(Role.OPERATOR, rollout.application.project_id):
+        return None
+    return {
+        f"may_{event}": next_state(rollout.state, event) is not None
+        for event in ("pause", "resume", "abort")
     }
 
 
@@ -256,6 +265,14 @@ registry.register(
         template="deployments/fragments/rollout.html",
         topics=lambda key: [f"rollout:{key}", "cluster:any"],
         context=rollout_context,
+    )
+)
+registry.register(
+    Fragment(
+        name="deployments-steer",
+        template="deployments/fragments/steer.html",
+        topics=lambda key: [f"rollout:{key}"],
+        context=steer_context,
     )
 )
 panels.register(

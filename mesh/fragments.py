@@ -18,9 +18,10 @@ from mesh.queries.states import states_of
 
 
 def board_context(access: Access, key: str) -> Mapping[str, Any] | None:
+    """`key`: nothing where the board leads on to the page of regions, "regions" on that page."""
     if not access.sees_anything:
         return None
-    return {"rows": queries.board(access, timezone.now())}
+    return {"rows": queries.board(access, timezone.now()), "leads_on": not key}
 
 
 def matrix_context(access: Access, key: str) -> Mapping[str, Any] | None:

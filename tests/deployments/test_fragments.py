@@ -171,3 +171,15 @@ def test_parts_cost_the_same_for_few_and_many_clusters() -> None:
         return len(captured)
 
     assert cost(3) == cost(60)
+
+
+@pytest.mark.parametrize(("role", "offered"), [("operator", True), ("viewer", False)])
+def test_steering_is_drawn_for_operators_only(app: Application, role: str, offered: bool) -> None:
+    text = draw("deployments-steer", Rollout.objects.get().pk, role)
+    assert ("steer-abort" in text) is offered
+
+
+def test_steering_goes_when_the_rollout_ends(app: Application) -> None:
+    rollout = Rollout.objects.get()
+    actions.abort_rollout("test", rollout)
+    assert "<button" not in draw("deployments-steer", rollout.pk, "operator")

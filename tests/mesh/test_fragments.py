@@ -115,3 +115,8 @@ def test_hostile_names_are_escaped(project, kube, access):
 )
 def test_parts_are_redrawn_by_what_concerns_them(name, key, topics):
     assert registry[name].topics(key) == topics
+
+
+@pytest.mark.parametrize(("key", "linked"), [("", True), ("regions", False)])
+def test_the_board_leads_to_the_page_of_regions_but_not_from_there(orders, access, key, linked):
+    assert ('href="/regions/"' in render("mesh-board", access, key)) is linked

@@ -62,7 +62,7 @@ def test_without_a_login_there_is_only_the_login_page(client, orders):
 def test_the_regions_page_lists_its_live_parts(client, orders, people):
     client.force_login(people["colleague"])
     body = client.get(page("regions")).content.decode()
-    for part in ('id="mesh-board"', 'id="mesh-matrix"', 'id="mesh-lanes-60"', 'id="live"'):
+    for part in ('id="mesh-board-regions"', 'id="mesh-matrix"', 'id="mesh-lanes-60"', 'id="live"'):
         assert part in body
 
 

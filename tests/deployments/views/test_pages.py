@@ -88,12 +88,26 @@ def test_new_applications_are_for_operators_of_something(person: str, status: in
     assert client_of(person).get(reverse("deployments:new")).status_code == status
 
 
-def test_steering_buttons_are_always_there_for_operators() -> None:
-    rollout = Rollout.objects.get()
-    actions.abort_rollout("test", rollout)
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [
+        ("running", ["pause", "abort"]),
+        ("paused", ["resume", "abort"]),
+        ("halted", ["resume", "abort"]),
+        ("succeeded", []),
+        ("aborted", []),
+    ],
+)
+def test_only_what_a_rollout_still_takes_is_offered(state: str, offered: list[str]) -> None:
+    Rollout.objects.update(state=state)
     text = client_of("operator").get(address("rollout", ["R"])).content.decode()
-    for event in ("pause", "resume", "abort"):
-        assert reverse("deployments:steer", args=[rollout.pk, event]) in text
+    buttons = [name for name in ("pause", "resume", "abort") if f'form="steer-{name}"' in text]
+    assert buttons == offered
+
+
+def test_a_viewer_is_offered_nothing() -> None:
+    text = client_of("viewer").get(address("rollout", ["R"])).content.decode()
+    assert "steer-" not in text
 
 
 def test_a_hostile_page_number_is_page_one() -> None:
