@@ -46,6 +46,15 @@ def register(page: Page, plane: ControlPlane) -> str:
     return page.locator("#join-command").inner_text()
 
 
+def press(page: Page, form: str, fields: dict[str, str]) -> None:
+    """Fill in one of the forms of a cluster's settings and send it."""
+    panel = page.locator(f"form#{form}")
+    for name, value in fields.items():
+        panel.locator(f"[name={name}]").fill(value)
+    panel.get_by_role("button").click()
+    expect(page.locator("main")).to_contain_text("Saved.")
+
+
 @pytest.mark.parametrize("region", ["eu", "us", "ap"])
 def test_a_cluster_joins_by_one_command(clusters: Fleet, desk: Page, region: str) -> None:
     plane = clusters.planes[region]
@@ -67,6 +76,24 @@ def test_a_cluster_joins_by_one_command(clusters: Fleet, desk: Page, region: str
     expect(desk.locator("main")).to_contain_text("access test passed")
     assert still_the_same_page(desk)
     screenshot(desk, f"join-{region}-2-ready")
+
+
+def test_a_region_is_asked_for_where_no_node_names_one(clusters: Fleet, desk: Page) -> None:
+    ap = clusters.planes["ap"]
+    clusters.forget(ap)
+    ap.kubectl("label", "nodes", "--all", "topology.kubernetes.io/region-")
+    try:
+        clusters.run(ap, register(desk, ap))
+        clusters.start_agent(ap)
+        expect(desk.locator("#step-found")).to_contain_text(
+            "name the region", timeout=JOIN_SECONDS * 1000
+        )
+        screenshot(desk, "join-no-region")
+        desk.get_by_role("link", name="Name the region").click()
+        press(desk, "move", {"region": "ap"})
+        clusters.wait(ap, lambda found: found["ready"], JOIN_SECONDS)
+    finally:
+        ap.kubectl("label", "nodes", "--all", "topology.kubernetes.io/region=ap")
 
 
 def test_the_pool_adds_up_what_the_clusters_have(fleet: Fleet, desk: Page) -> None:
@@ -128,15 +155,6 @@ def test_agents_come_back_to_a_portal_that_was_stopped(fleet: Fleet, desk: Page)
     expect(desk.locator("#stale-bar")).to_be_hidden(timeout=BACK)
     for plane in fleet.planes.values():
         expect(row_of(desk, plane)).to_contain_text("Connected", timeout=BACK)
-
-
-def press(page: Page, form: str, fields: dict[str, str]) -> None:
-    """Fill in one of the forms of a cluster's settings and send it."""
-    panel = page.locator(f"form#{form}")
-    for name, value in fields.items():
-        panel.locator(f"[name={name}]").fill(value)
-    panel.get_by_role("button").click()
-    expect(page.locator("main")).to_contain_text("Saved.")
 
 
 def test_a_cluster_is_renamed_and_moved(fleet: Fleet, desk: Page) -> None:

@@ -1,5 +1,6 @@
 """The same story of joining through REST, and what an agent or a person must not get away with."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import requests
 
 from clusters.agent.enroll import make_key, make_request
 from tests.e2e.fleet import JOIN_SECONDS, SEEN_SECONDS, Fleet
+from tests.e2e.shop import Shop
 from tests.real.launcher import ControlPlane
 
 pytestmark = pytest.mark.e2e
@@ -43,6 +45,34 @@ def test_a_cluster_joins_and_tells_what_it_has(fleet: Fleet) -> None:
     assert found["capacity"]["cpu_milli"] == 16_000
     regions = {row["region"]: row for row in fleet.person.get("/pool/")["regions"]}
     assert regions["eu"]["capacity"]["nodes_ready"] == 2
+
+
+def test_a_cluster_of_todays_kubernetes_joins_with_capped_rights(fleet: Fleet) -> None:
+    """Constrained impersonation: the manifest says for each name what may be done under it."""
+    ap = fleet.planes["ap"]
+    fleet.forget(ap)
+    fleet.run(ap, fleet.register(ap, impersonation="constrained"))
+    fleet.start_agent(ap)
+    fleet.wait(ap, lambda found: found["ready"], JOIN_SECONDS)
+    shop = Shop(fleet)
+    shop.create(placement={"clusters": [ap.name]})
+    shop.roll_out_and_wait()
+    assert shop.targets()[ap.name]["health"] == "healthy"
+    shop.delete()
+    fleet.forget(ap)
+
+
+def test_an_observed_cluster_is_read_and_never_written(fleet: Fleet) -> None:
+    ap = fleet.planes["ap"]
+    fleet.forget(ap)
+    fleet.run(ap, fleet.register(ap, mode="observe", scopes={}))
+    fleet.start_agent(ap)
+    found = fleet.wait(ap, lambda found: found["ready"], JOIN_SECONDS)
+    assert found["capacity"]["nodes_ready"] == 2
+    rights = ap.kubectl("get", "clusterrole", "fleet-observer", "--output=json")
+    verbs = {verb for rule in json.loads(rights)["rules"] for verb in rule["verbs"]}
+    assert verbs <= {"get", "list", "watch"}
+    fleet.forget(ap)
 
 
 def test_what_is_away_is_told_with_its_time(fleet: Fleet) -> None:
@@ -103,6 +133,14 @@ def test_a_token_is_good_once(fleet: Fleet) -> None:
     assert refused.returncode != 0
     assert "410" in refused.stderr
     fleet.forget(eu)  # somebody else holds its certificate now
+
+
+def test_the_manifest_is_fetched_again_until_its_token_is_used(fleet: Fleet) -> None:
+    eu = fleet.planes["eu"]
+    address = fleet.person.post(f"/clusters/{eu.name}/rejoin/")["address"]
+    first, second = (fleet.portal.session().get(address, timeout=10) for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.text == second.text
 
 
 def test_a_late_token_is_refused(fleet: Fleet) -> None:

@@ -50,6 +50,15 @@ def test_a_later_wave_waits_for_the_one_before(shop: Shop) -> None:
     assert shop.person.get(f"/rollouts/{rollout}/")["rollout"]["state"] == "aborted"
 
 
+def test_a_stopped_rollout_goes_on_when_told(shop: Shop) -> None:
+    shop.create()
+    rollout = shop.roll_out(waves=[{"name": "canary", "regions": ["eu"], "soak_seconds": 2}])
+    found = shop.person.post(f"/rollouts/{rollout}/pause/")
+    assert (found["rollout"]["state"], found["waves"][1]["state"]) == ("paused", "pending")
+    shop.person.post(f"/rollouts/{rollout}/resume/")
+    shop.wait_for_rollout(rollout)
+
+
 def test_a_preview_says_what_each_cluster_would_get(shop: Shop) -> None:
     shop.create()
     shop.roll_out_and_wait()
