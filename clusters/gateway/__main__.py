@@ -37,11 +37,11 @@ def main() -> int:
 
 async def _serve(config: Config) -> int:
     loop = asyncio.get_running_loop()
-    gateway = Gateway(config, loop)
     try:
+        gateway = Gateway(config, loop)
         await gateway.start()
-    except OSError as error:
-        log.critical("cannot listen on %s:%d: %s", config.host, config.port, error)
+    except OSError as error:  # ssl.SSLError is one
+        log.critical("cannot serve on %s:%d: %s", config.host, config.port, error)
         return 1
     _collect_seldom()
     running = asyncio.ensure_future(gateway.run())

@@ -27,6 +27,8 @@ class Config:
     connections_per_address: int = 1000
     streams_per_person: int = 200
     memory_bytes: int = 256 * 1024 * 1024
+    # At the end: how long what was written last has to leave the buffers.
+    linger_seconds: float = 0.2
 
 
 def read_config(environ: Mapping[str, str] = os.environ) -> Config:

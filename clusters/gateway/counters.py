@@ -3,13 +3,13 @@
 import os
 import sys
 from collections import Counter
-from io import BufferedWriter
 from typing import BinaryIO
 
 import msgspec
 
 # So few that writing them holds up nobody: five thousand requests a second may come.
 LINES_AT_ONCE = 256
+FILE_MAX = 64 * 1024 * 1024
 
 
 class AccessLine(msgspec.Struct, omit_defaults=True):
@@ -33,17 +33,13 @@ class AccessLine(msgspec.Struct, omit_defaults=True):
 
 
 class AccessLog:
-    """Appends JSON lines to a file, some at a time."""
+    """Appends JSON lines to a file, some at a time; a full file becomes `<name>.1`."""
 
     def __init__(self, target: str) -> None:
         self._encoder = msgspec.json.Encoder()
         self._lines: list[AccessLine] = []
-        self._file: BinaryIO | BufferedWriter | None = None
-        if target == "-":
-            self._file = sys.stdout.buffer
-        elif target:
-            descriptor = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            self._file = os.fdopen(descriptor, "ab")
+        self._target = target
+        self._file = self._open()
 
     def add(self, line: AccessLine) -> None:
         """Keep a line until the next `flush`, or until there are many."""
@@ -54,17 +50,31 @@ class AccessLog:
 
     def flush(self) -> None:
         """Write what was added; called about each second."""
-        if self._file is not None and self._lines:
-            self._file.write(self._encoder.encode_lines(self._lines))
-            self._file.flush()
-            self._lines.clear()
+        if self._file is None or not self._lines:
+            return
+        self._file.write(self._encoder.encode_lines(self._lines))
+        self._file.flush()
+        self._lines.clear()
+        if self._target != "-" and self._file.tell() > FILE_MAX:
+            self._file.close()
+            os.replace(self._target, f"{self._target}.1")
+            self._file = self._open()
 
     def close(self) -> None:
         """Write what is left and close the file."""
         self.flush()
-        if self._file is not None and self._file is not sys.stdout.buffer:
+        if self._file is not None and self._target != "-":
             self._file.close()
         self._file = None
+
+    def _open(self) -> BinaryIO | None:
+        if self._target == "-":
+            return sys.stdout.buffer
+        if not self._target:
+            return None
+        # People's names and what they did are in it: for this user only.
+        descriptor = os.open(self._target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return os.fdopen(descriptor, "ab")
 
 
 class Counters:

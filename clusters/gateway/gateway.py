@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import secrets
-import ssl
 import time
 from collections import Counter
 from typing import Any, cast
@@ -13,6 +12,7 @@ import msgspec
 
 from clusters.agent.upstream import UpstreamPool
 from clusters.gateway.agents import SCHEME, Agents
+from clusters.gateway.certificate import Certificate
 from clusters.gateway.config import Config
 from clusters.gateway.counters import AccessLog, Counters
 from clusters.gateway.desk import Desk
@@ -32,7 +32,6 @@ SWEEP_SECONDS = 1.0
 RECHECK_SECONDS = 60.0
 ENROLL_BODY_MAX = 64 * 1024
 DRAIN_SECONDS = 3.0
-LINGER_SECONDS = 0.2
 
 _TIMED_OUT = Refusal(504, "Timeout", "the agent did not answer in time")
 
@@ -111,6 +110,7 @@ class Gateway:
         self.flusher = Flusher(loop)
         self.counters = Counters()
         self.access_log = AccessLog(config.access_log)
+        self.certificate = Certificate(config.certificate, config.key)
         self.link = LinkClient(config.link, self._told, self._link_is_up)
         self.grants = Grants(self.link)
         self.agents = Agents(self, self.link)
@@ -258,15 +258,11 @@ class Gateway:
         return int(server.sockets[0].getsockname()[1])
 
     async def _listen(self) -> asyncio.Server:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.config.certificate, self.config.key)
-        context.set_alpn_protocols(["http/1.1"])
         return await self._loop.create_server(
             lambda: Front(self),
             self.config.host,
             self.config.port,
-            ssl=context,
+            ssl=self.certificate.context,
             backlog=1024,
             ssl_handshake_timeout=10,
         )
@@ -289,6 +285,7 @@ class Gateway:
         if now - self._rechecked_at >= RECHECK_SECONDS:
             self._rechecked_at = now
             self.grants.sweep(now)
+            self.certificate.refresh()
             self._recheck(None, None)
 
     async def _drain(self) -> None:
@@ -303,7 +300,7 @@ class Gateway:
         for exchange in list(self.desk.open):
             exchange.cut(ResetCode.CANCEL, Refusal(503, "ServiceUnavailable", "the gateway ends"))
         self.agents.close()
-        await asyncio.sleep(LINGER_SECONDS)  # what was written last leaves the buffers
+        await asyncio.sleep(self.config.linger_seconds)
         for front in list(self._fronts):
             if front.transport is not None:
                 front.transport.close()

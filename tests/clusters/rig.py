@@ -468,6 +468,7 @@ class Rig:
             folder / "link.sock",
             folder / "web.sock",
             access_log=str(folder / "access.log"),
+            linger_seconds=0.01,
             **changes,
         )
 

@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
 
-from clusters.gateway.counters import AccessLine, AccessLog, Counters
+import pytest
+
+from clusters.gateway.counters import LINES_AT_ONCE, AccessLine, AccessLog, Counters
 
 
 def line() -> AccessLine:
@@ -20,6 +22,26 @@ def test_lines_are_written_when_flushed(tmp_path: Path) -> None:
 def test_the_log_is_for_one_user(tmp_path: Path) -> None:
     AccessLog(str(tmp_path / "access.log")).close()
     assert (tmp_path / "access.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_file_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusters.gateway.counters.FILE_MAX", 100)
+    log = AccessLog(str(tmp_path / "access.log"))
+    for _ in range(3):
+        log.add(line())
+        log.flush()
+    log.close()
+    assert (tmp_path / "access.log").read_text() == ""
+    assert len((tmp_path / "access.log.1").read_text().splitlines()) == 1
+
+
+def test_many_lines_do_not_wait(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    log = AccessLog(str(path))
+    for _ in range(LINES_AT_ONCE):
+        log.add(line())
+    assert len(path.read_text().splitlines()) == LINES_AT_ONCE
+    log.close()
 
 
 def test_without_a_target_nothing_is_kept() -> None:
