@@ -8,6 +8,7 @@ from clusters.domain.capacity import Capacity
 from clusters.domain.statuses import LIVENESS
 from clusters.models import Cluster, Region
 from clusters.queries import PoolRegion, PoolRow
+from fleet_portal.common.rest import StrictSerializer
 
 
 class CapacitySerializer(serializers.Serializer[Capacity]):
@@ -79,7 +80,7 @@ class ClusterDetailSerializer(ClusterSerializer):
     scopes = ScopeSerializer(many=True)
 
 
-class RegisterSerializer(serializers.Serializer[Any]):
+class RegisterSerializer(StrictSerializer):
     """A cluster to be joined. `scopes` maps a project to the namespaces it may use."""
 
     name = serializers.CharField()
@@ -98,7 +99,7 @@ class RegisterSerializer(serializers.Serializer[Any]):
     )
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
+class ChangeSerializer(StrictSerializer):
     """What may be changed; members that are absent stay."""
 
     name = serializers.CharField(required=False)
@@ -112,7 +113,7 @@ class ChangeSerializer(serializers.Serializer[Any]):
     )
 
 
-class RejoinSerializer(serializers.Serializer[Any]):
+class RejoinSerializer(StrictSerializer):
     mode = serializers.ChoiceField(Cluster.MODES, required=False)
     impersonation = serializers.ChoiceField(Cluster.IMPERSONATION, required=False)
     rebuilt = serializers.BooleanField(required=False, default=False)

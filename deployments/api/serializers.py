@@ -6,9 +6,10 @@ from rest_framework import serializers
 
 from deployments.domain import statuses
 from deployments.models import Application, Override, Revision, Rollout
+from fleet_portal.common.rest import StrictSerializer
 
 
-class SelectionSerializer(serializers.Serializer[Any]):
+class SelectionSerializer(StrictSerializer):
     """Names clusters; with regions and labels both must hold. `except` leaves clusters out."""
 
     clusters = serializers.ListField(child=serializers.CharField(), required=False)
@@ -45,7 +46,7 @@ class ApplicationSerializer(serializers.ModelSerializer[Application]):
         )  # fmt: skip
 
 
-class ManifestsSerializer(serializers.Serializer[Any]):
+class ManifestsSerializer(StrictSerializer):
     """Content: YAML text, or a list of objects."""
 
     manifests = serializers.CharField(
@@ -85,7 +86,7 @@ class RevisionDetailSerializer(RevisionSerializer):
         fields = (*RevisionSerializer.Meta.fields, "manifests")  # type: ignore[assignment]
 
 
-class OverrideSerializer(serializers.ModelSerializer[Override]):
+class OverrideSerializer(StrictSerializer, serializers.ModelSerializer[Override]):
     """One override. An operation has `op` (image, env, replicas, resources), optional `workload`
     and `container`, and the members of its kind."""
 
@@ -98,7 +99,7 @@ class OverrideSerializer(serializers.ModelSerializer[Override]):
         fields = ("name", "priority", "selector", "operations")
 
 
-class ScaleSerializer(serializers.Serializer[Any]):
+class ScaleSerializer(StrictSerializer):
     """Object id (`apps/Deployment/<namespace>/<name>`) -> replicas in each cluster."""
 
     replicas = serializers.DictField(child=serializers.IntegerField(min_value=0))
@@ -198,7 +199,7 @@ class WaveSpecSerializer(SelectionSerializer):
     soak_seconds = serializers.FloatField(required=False, min_value=0)
 
 
-class StartSerializer(serializers.Serializer[Any]):
+class StartSerializer(StrictSerializer):
     """What to roll out and how. A last wave `rest` always takes every cluster that is left."""
 
     application = serializers.IntegerField()
@@ -209,7 +210,7 @@ class StartSerializer(serializers.Serializer[Any]):
     deadline_seconds = serializers.FloatField(required=False, min_value=1, default=600.0)
 
 
-class BackSerializer(serializers.Serializer[Any]):
+class BackSerializer(StrictSerializer):
     revision = serializers.IntegerField()
 
 

@@ -25,6 +25,7 @@ from fleet_portal.common.queries import (
     roles_administered_by,
     teams_known_to,
 )
+from fleet_portal.common.rest import StrictSerializer
 
 
 def api_access(request: Request) -> Access:
@@ -63,7 +64,7 @@ class MeView(APIView):
         return Response(body)
 
 
-class ProjectSerializer(serializers.ModelSerializer[Project]):
+class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
     class Meta:
         model = Project
         fields = ("slug", "name", "created_at")
@@ -98,7 +99,7 @@ class ProjectViewSet(
         actions.change_project(_person(self.request), project)
 
 
-class RoleBindingSerializer(serializers.ModelSerializer[RoleBinding]):
+class RoleBindingSerializer(StrictSerializer, serializers.ModelSerializer[RoleBinding]):
     """One role: exactly one of `user` (login) and `team` (slug); without project, everything."""
 
     user = serializers.SlugRelatedField("username", queryset=User.objects.none(), required=False)

@@ -39,7 +39,11 @@ class NotAllowed(FleetError):
 
 
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Return DRF's answer for `error`: {"message": sentence, "field": name or null}."""
+    """Return DRF's answer for `error`: {"message": sentence, "field": name or null}.
+
+    A field inside others is named by its path, such as `placement.regions`. Where several fields
+    are wrong, `errors` holds all of them as DRF says them.
+    """
     if isinstance(error, ActionRefused):
         body = {"message": str(error.sentence), "field": error.field}
         return Response(body, status=status.HTTP_400_BAD_REQUEST)
@@ -48,4 +52,27 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, NotAllowed):
         sentence = _("Your role does not allow this.")
         return Response({"message": str(sentence), "field": None}, status=403)
-    return exception_handler(error, context)
+    response = exception_handler(error, context)
+    if response is not None:
+        response.data = _in_one_shape(response.data)
+    return response
+
+
+def _in_one_shape(data: Any) -> dict[str, Any]:
+    if isinstance(data, dict) and set(data) == {"detail"}:
+        return {"message": str(data["detail"]), "field": None}
+    path, sentence = _first_sentence(data)
+    return {"message": sentence, "field": ".".join(path) or None, "errors": data}
+
+
+def _first_sentence(data: Any) -> tuple[list[str], str]:
+    """Return the first thing that is wrong, and where; places in lists count as names."""
+    if isinstance(data, dict) and data:
+        name, inner = next(iter(data.items()))
+        path, sentence = _first_sentence(inner)
+        return ([] if name == "non_field_errors" else [str(name)]) + path, sentence
+    if isinstance(data, list) and data:
+        number, inner = next((n, item) for n, item in enumerate(data) if item or n == len(data) - 1)
+        path, sentence = _first_sentence(inner)
+        return ([str(number)] if isinstance(inner, dict) else []) + path, sentence
+    return [], str(data)

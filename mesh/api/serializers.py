@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from fleet_portal.common.models import Project
+from fleet_portal.common.rest import StrictSerializer
 from mesh.domain.traffic import quantile
 from mesh.models import MeshService, StatePeriod, TrafficSample
 from mesh.queries import cause_text
@@ -120,7 +121,7 @@ class MeshServiceSerializer(serializers.ModelSerializer[MeshService]):
         read_only_fields = fields
 
 
-class MarkSerializer(serializers.Serializer[Any]):
+class MarkSerializer(StrictSerializer):
     """What a service needs to become reachable across clusters."""
 
     project = serializers.SlugRelatedField("slug", queryset=Project.objects.all())
@@ -130,7 +131,7 @@ class MarkSerializer(serializers.Serializer[Any]):
     hold_down_seconds = serializers.FloatField(required=False, allow_null=True, default=None)
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
+class ChangeSerializer(StrictSerializer):
     nearest = serializers.ListField(child=serializers.CharField(max_length=50))
     hold_down_seconds = serializers.FloatField(required=False, allow_null=True, default=None)
 
@@ -176,7 +177,7 @@ class MeshServiceDetailSerializer(MeshServiceSerializer):
         return list(StateSerializer(self.context["states"], many=True).data)
 
 
-class ClusterMeshSerializer(serializers.Serializer[Any]):
+class ClusterMeshSerializer(StrictSerializer):
     """How a cluster takes part; `gateways`: `address` or `address:port`."""
 
     gateways = serializers.ListField(child=serializers.CharField(max_length=80))

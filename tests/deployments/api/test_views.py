@@ -204,3 +204,13 @@ def test_an_older_revision_can_be_started(api: APIClient, app: Application) -> N
 def test_an_unknown_revision_is_not_found(api: APIClient, app: Application) -> None:
     data = {"application": app.pk, "revision": 9}
     assert api.post("/api/v1/rollouts/", data, format="json").status_code == 404
+
+
+def test_a_misspelt_member_of_a_placement_changes_nothing(api: APIClient, app: Application) -> None:
+    before = app.placement
+    data = {"regions": ["eu"], "exclude": ["eu-2"]}
+    answer = api.put(f"/api/v1/applications/{app.pk}/placement/", data, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["field"] == "exclude"
+    app.refresh_from_db()
+    assert app.placement == before

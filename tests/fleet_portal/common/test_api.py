@@ -61,16 +61,18 @@ def test_a_project_of_others_does_not_exist(three: list[User]) -> None:
 
 def test_only_an_administrator_creates_a_project(three: list[User]) -> None:
     new = {"slug": "new", "name": "New"}
-    codes = [as_(person).post("/api/v1/projects/", new).status_code for person in three]
+    codes = [
+        as_(person).post("/api/v1/projects/", new, format="json").status_code for person in three
+    ]
     assert codes == [403, 403, 404]
     admin = as_(make_user(role="administrator"))
-    assert admin.post("/api/v1/projects/", new).status_code == 201
+    assert admin.post("/api/v1/projects/", new, format="json").status_code == 201
     assert Project.objects.filter(slug="new").exists()
 
 
 def test_the_slug_of_a_project_stays(shop: Project) -> None:
     admin = as_(make_user(role="administrator"))
-    answer = admin.patch("/api/v1/projects/shop/", {"slug": "store"})
+    answer = admin.patch("/api/v1/projects/shop/", {"slug": "store"}, format="json")
     assert answer.status_code == 400
     assert "can't be changed" in body(answer)["message"]
 
@@ -78,7 +80,7 @@ def test_the_slug_of_a_project_stays(shop: Project) -> None:
 def test_an_administrator_of_the_project_gives_and_takes_roles(shop: Project) -> None:
     admin, grace = as_(make_user(role="administrator", project=shop)), make_user("grace")
     given = {"user": "grace", "role": "operator", "project": "shop"}
-    answer = admin.post("/api/v1/role-bindings/", given)
+    answer = admin.post("/api/v1/role-bindings/", given, format="json")
     assert answer.status_code == 201
     assert admin.delete(f"/api/v1/role-bindings/{body(answer)['id']}/").status_code == 204
     assert not grace.role_bindings.exists()
@@ -87,14 +89,19 @@ def test_an_administrator_of_the_project_gives_and_takes_roles(shop: Project) ->
 def test_an_administrator_of_a_project_gives_no_role_on_everything(shop: Project) -> None:
     admin = as_(make_user(role="administrator", project=shop))
     make_user("grace")
-    answer = admin.post("/api/v1/role-bindings/", {"user": "grace", "role": "viewer"})
+    answer = admin.post(
+        "/api/v1/role-bindings/", {"user": "grace", "role": "viewer"}, format="json"
+    )
     assert answer.status_code == 403
     assert not RoleBinding.objects.filter(role="viewer").exists()
 
 
 def test_those_who_administer_nothing_give_no_roles(three: list[User]) -> None:
     given = {"user": "stranger", "role": "viewer", "project": "shop"}
-    codes = [as_(person).post("/api/v1/role-bindings/", given).status_code for person in three]
+    codes = [
+        as_(person).post("/api/v1/role-bindings/", given, format="json").status_code
+        for person in three
+    ]
     assert codes == [400, 400, 400]
     assert not three[2].role_bindings.exists()
 

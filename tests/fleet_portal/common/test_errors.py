@@ -1,5 +1,7 @@
+from typing import Any
+
 import pytest
-from rest_framework.exceptions import NotAuthenticated
+from rest_framework.exceptions import NotAuthenticated, ValidationError
 
 from fleet_portal.common.errors import ActionRefused, NotAllowed, NotVisible, api_error
 
@@ -32,3 +34,20 @@ def test_other_api_errors_stay_what_they_are() -> None:
 
 def test_a_bug_is_not_dressed_up_as_an_answer() -> None:
     assert api_error(ValueError("bug"), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("detail", "message", "field"),
+    [
+        ({"name": ["Fill it in."]}, "Fill it in.", "name"),
+        ({"placement": {"regions": {"0": ["Not text."]}}}, "Not text.", "placement.regions.0"),
+        ([{}, {"operations": ["Not a list."]}], "Not a list.", "1.operations"),
+        ({"non_field_errors": ["Not a mapping."]}, "Not a mapping.", None),
+        (["Not a mapping."], "Not a mapping.", None),
+        ("Too deep.", "Too deep.", None),
+    ],
+)
+def test_every_refusal_has_one_shape(detail: Any, message: str, field: str | None) -> None:
+    answer = api_error(ValidationError(detail), {})
+    assert answer is not None
+    assert (answer.data["message"], answer.data["field"]) == (message, field)
