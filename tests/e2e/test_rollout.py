@@ -24,6 +24,7 @@ def target(page: Page, plane: ControlPlane) -> Locator:
 def fill_in_the_common_case(page: Page, shop: Shop) -> None:
     page.goto("/apps/new/")
     page.fill("[name=name]", shop.name)
+    page.select_option("[name=project]", "default")
     page.fill("[name=namespace]", NAMESPACE)
     page.fill("[name=image]", "registry.example/shop/web:1.0")
     page.fill("[name=replicas]", "2")
@@ -155,6 +156,7 @@ def test_a_refusal_is_shown_as_the_cluster_said_it(shop: Shop, desk: Page) -> No
 def test_a_form_that_is_refused_keeps_what_was_typed(shop: Shop, desk: Page) -> None:
     desk.goto("/apps/new/")
     desk.fill("[name=name]", shop.name)
+    desk.select_option("[name=project]", "default")
     desk.fill("[name=namespace]", NAMESPACE)
     desk.get_by_text("Paste or upload manifests").click()
     desk.fill("[name=manifests]", "kind: [broken")

@@ -62,6 +62,7 @@ def test_a_service_is_shared_by_one_page(meshed: Mesh, desk: Page) -> None:
     meshed.unmark()
     desk.goto("/mesh/services/")
     desk.get_by_role("link", name="Make a service reachable").first.click()
+    desk.select_option("[name=project]", "default")
     desk.fill("[name=namespace]", NAMESPACE)
     desk.fill("[name=name]", meshed.shop.name)
     desk.fill("[name=nearest]", "us, eu")
