@@ -1,5 +1,6 @@
 """Child processes of a benchmark: started, watched, ended by their own id."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -11,6 +12,12 @@ from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    # A benchmark that is killed leaves nothing running.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Processes:
@@ -42,6 +49,7 @@ class Processes:
             stdout=subprocess.PIPE if read else log,
             stderr=log,
             text=True,
+            preexec_fn=_die_with_parent,
         )
         log.close()
         self._children.append(child)
