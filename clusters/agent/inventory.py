@@ -2,8 +2,8 @@
 
 Everything is read as `fleet:controller:observer`, so the cluster's administrator can narrow it.
 Of a Pod only its node and requests are kept. Reports go out on change, at most once a second:
-"nodes" (the full list), "usage" (requests of scheduled Pods that have not ended, per node) and
-"access", the proof that the observer may read both, again whenever that changes.
+"nodes" (the full list) and "usage" (requests of scheduled Pods that have not ended, per node).
+"access", the proof that the observer may read both, goes out at once whenever it changes.
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ class Inventory:
         """Note whether the observer may read `what`; the refusal is the cluster's sentence."""
         if what not in self._checks or self._checks[what] != refusal:
             self._checks[what] = refusal
-            self._mark("access")
+            # Never held back by the pace of the others: a cluster that joins waits for it.
+            if len(self._checks) == len(_CHECKS):
+                self._bus.publish("access", "access", self._access())
 
     def publish(self) -> None:
         """Report what changed since the last time."""
@@ -161,8 +163,6 @@ class Inventory:
             self._bus.publish("nodes", "nodes", {"kind": "nodes", "nodes": nodes})
         if "usage" in changed:
             self._bus.publish("usage", "usage", self._usage())
-        if "access" in changed and len(self._checks) == len(_CHECKS):
-            self._bus.publish("access", "access", self._access())
 
     def _mark(self, kind: str) -> None:
         self._changed.add(kind)

@@ -32,6 +32,9 @@ def real_fleet(name: str, region: str) -> Iterator[tuple[Fleet, ControlPlane]]:
             fleet = Fleet(portal, [plane])
             try:
                 yield fleet, plane
+            except Exception:
+                print(portal.log_tail(), *(agent.log_tail() for agent in fleet.agents.values()))
+                raise
             finally:
                 fleet.close()
     finally:

@@ -24,6 +24,7 @@ from tests.e2e.portal import Person, Portal
 PAGES = 50
 CLUSTERS = 50
 CHANGES = 25
+BUDGET_SECONDS = 45.0
 DEADLINE_SECONDS = 15.0
 CHANGED = "live-00"
 LANGUAGES = ("en", "zh-hans")
@@ -82,7 +83,10 @@ async def measure(portal: Portal, person: Person) -> list[float]:
     async with AsyncExitStack() as stack:
         pages = await open_pages(portal, person, stack)
         await _until_quiet(pages)
+        ends = time.monotonic() + BUDGET_SECONDS
         for number in range(CHANGES):
+            if found and time.monotonic() > ends:
+                break
             word = f"region-{number:03d}"
             pages.expect(word)
             began = time.monotonic()
@@ -112,7 +116,7 @@ def rows() -> Iterator[Row]:
             person.post("/clusters/", {"name": f"live-{number:02d}", "mode": "observe"})
         found = asyncio.run(measure(portal, person))
     note = (
-        f"{CHANGES} changes seen by {PAGES} pages in {len(LANGUAGES)} languages; from the PATCH "
-        "being sent to the frame, without the browser's own swap"
+        f"{len(found) // PAGES} changes seen by {PAGES} pages in {len(LANGUAGES)} languages; from "
+        "the PATCH being sent to the frame, without the browser's own swap"
     )
     yield p99_row("live.row_to_browser_p99_s", found, note, load)

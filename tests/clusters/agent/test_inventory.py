@@ -185,6 +185,14 @@ async def test_the_access_test_passes_when_both_can_be_read() -> None:
     assert script.identities == {OBSERVER}
 
 
+def test_the_access_test_does_not_wait_for_its_turn() -> None:
+    made, bus = inventory()
+    made.check("read nodes", None)
+    assert "access" not in bus.latest
+    made.check("read pods", None)
+    assert bus.latest["access"]["passed"]
+
+
 async def test_a_refusal_is_told_in_the_clusters_words() -> None:
     denied = ApiDenied("nodes is forbidden", status=403)
     bus = await run(Script(Node=[denied], Pod=[ObjectList([], "1")]), "access")
