@@ -29,14 +29,19 @@ def find_families(only: str) -> dict[str, Callable[[], Iterable[Row]]]:
     return {name: importlib.import_module(f"tests.bench.{name}").rows for name in wanted}
 
 
+def digits(value: float) -> str:
+    """Return a figure with as many digits as mean something."""
+    return f"{value:,.1f}" if value >= 100 else f"{value:.2f}"
+
+
 def table(rows: Iterable[Row]) -> str:
     """Return rows as people read them."""
     lines = [f"{'name':<36}{'value':>12}  {'unit':<6}{'peer':>12}{'ratio':>8}{'load':>7}  note"]
     for row in rows:
-        peer = f"{row.peer_value:,.1f}" if row.peer_value is not None else ""
+        peer = digits(row.peer_value) if row.peer_value is not None else ""
         ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
         lines.append(
-            f"{row.name:<36}{row.value:>12,.1f}  {row.unit:<6}{peer:>12}{ratio:>8}"
+            f"{row.name:<36}{digits(row.value):>12}  {row.unit:<6}{peer:>12}{ratio:>8}"
             f"{row.load:>7.2f}  {row.note}"
         )
     return "\n".join(lines)
@@ -50,7 +55,7 @@ def main() -> int:
         try:
             for row in rows():
                 measured.append(row)
-                print(f"{row.name}: {row.value:,.1f} {row.unit}", flush=True)
+                print(f"{row.name}: {digits(row.value)} {row.unit}", flush=True)
         except Exception:
             # The other families are still worth their time.
             traceback.print_exc()
