@@ -21,7 +21,8 @@ def board_context(access: Access, key: str) -> Mapping[str, Any] | None:
     """`key`: nothing where the board leads on to the page of regions, "regions" on that page."""
     if not access.sees_anything:
         return None
-    return {"rows": queries.board(access, timezone.now()), "leads_on": not key}
+    rows = queries.board(access, timezone.now())
+    return {"rows": rows, "leads_on": not key, "limited": queries.is_limited(access)}
 
 
 def matrix_context(access: Access, key: str) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from mesh.queries.services import (
     window_seconds,
 )
 from mesh.queries.states import board, cause_text, lanes, periods_visible_to
-from mesh.queries.traffic import edges_visible_to, istio_ids, matrix
+from mesh.queries.traffic import edges_visible_to, is_limited, istio_ids, matrix
 
 __all__ = [
     "board",
@@ -22,6 +22,7 @@ __all__ = [
     "confirmed_clusters",
     "default_hold_down",
     "edges_visible_to",
+    "is_limited",
     "istio_ids",
     "lanes",
     "matrix",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
@@ -17,7 +17,7 @@ from mesh.domain.picture import Band, place_band
 from mesh.domain.states import CAUSES
 from mesh.domain.statuses import STATES, UNKNOWN
 from mesh.models import RegionState, ServiceRegionState, StatePeriod
-from mesh.queries.traffic import Matrix, clusters_seen, is_fresh, matrix
+from mesh.queries.traffic import Matrix, clusters_seen, is_fresh, matrix, names_visible_to
 
 WINDOWS = {"60": timedelta(hours=1), "360": timedelta(hours=6), "1440": timedelta(days=1)}
 DEFAULT_WINDOW = "60"
@@ -53,13 +53,14 @@ def board(access: Access, now: datetime) -> list[RegionRow]:
     clusters = list(Cluster.objects.select_related("region", "mesh").exclude(region=None))
     seen = clusters_seen(clusters)
     states = {row.region_id: row for row in RegionState.objects.all()}
-    numbers = matrix(access, now)
+    numbers, names = matrix(access, now), names_visible_to(access)
     regions = {cluster.region.pk: cluster.region for cluster in clusters if cluster.region}
     rows = []
     for region in sorted(regions.values(), key=lambda region: region.name):
         mine = [cluster for cluster in seen if cluster.region == region.name]
         silent = sorted(cluster.name for cluster in mine if not is_fresh(cluster, now))
-        rows.append(_row(region, states.get(region.pk), len(mine), silent, numbers))
+        row = _row(region, states.get(region.pk), len(mine), silent, numbers)
+        rows.append(replace(row, silent=[name for name in silent if name in names]))
     return rows
 
 

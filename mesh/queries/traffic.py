@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from clusters.models import Cluster
+from clusters.queries import clusters_visible_to
 from fleet_portal.common.access import Access, Role
 from mesh.domain.picture import Arc, Node, draw_arcs, place_nodes
 from mesh.domain.plan import ClusterSeen, stale_after
@@ -92,7 +93,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """One region's callers. `sampled_at`: of its newest numbers; `silent`: clusters not telling."""
+    """One region's callers. `sampled_at`: of its newest numbers.
+
+    `silent`: clusters not telling, as far as the viewer may know of them.
+    """
 
     region: str
     cells: list[Cell]
@@ -103,11 +107,14 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class Matrix:
+    """`limited`: the viewer sees some projects only, so that requests to others don't count."""
+
     regions: list[str]
     rows: list[MatrixRow]
     has_unserved: bool
     nodes: list[Node]
     arcs: list[tuple[Arc, Cell]]
+    limited: bool
 
     @property
     def total(self) -> float:
@@ -140,14 +147,26 @@ def matrix(access: Access, now: datetime, service_id: int | None = None) -> Matr
     by_region: dict[str, list[ClusterSeen]] = defaultdict(list)
     for cluster in seen.values():
         by_region[cluster.region].append(cluster)
-    rows = [_row(region, by_region[region], fresh, regions, flows) for region in regions]
-    return _with_picture(regions, rows)
+    names = names_visible_to(access)
+    rows = [_row(region, by_region[region], fresh, names, regions, flows) for region in regions]
+    return _with_picture(regions, rows, is_limited(access))
+
+
+def is_limited(access: Access) -> bool:
+    """Tell whether requests to some services are not this viewer's to see."""
+    return access.project_ids(Role.VIEWER) is not None
+
+
+def names_visible_to(access: Access) -> set[str]:
+    """Return the names of the clusters that the viewer may know of."""
+    return set(clusters_visible_to(access).values_list("name", flat=True))
 
 
 def _row(
     region: str,
     clusters: list[ClusterSeen],
     fresh: set[str],
+    names: set[str],
     regions: list[str],
     flows: dict[tuple[str, str], Rates],
 ) -> MatrixRow:
@@ -162,7 +181,7 @@ def _row(
         cells=cells,
         known=known,
         sampled_at=moment(newest) if newest else None,
-        silent=sorted(cluster.name for cluster in clusters if cluster.name not in fresh),
+        silent=sorted({cluster.name for cluster in clusters} & names - fresh),
     )
 
 
@@ -180,7 +199,7 @@ def _cell(source: str, destination: str, known: bool, rates: Rates | None) -> Ce
     )
 
 
-def _with_picture(regions: list[str], rows: list[MatrixRow]) -> Matrix:
+def _with_picture(regions: list[str], rows: list[MatrixRow], limited: bool) -> Matrix:
     cells = {(cell.source, cell.destination): cell for row in rows for cell in row.cells}
     nodes = place_nodes(regions) if 0 < len(regions) <= PICTURE_REGIONS else []
     arcs = draw_arcs(nodes, {key: cell.requests for key, cell in cells.items() if cell.known})
@@ -190,4 +209,5 @@ def _with_picture(regions: list[str], rows: list[MatrixRow]) -> Matrix:
         has_unserved=any(row.cells[-1].requests for row in rows),
         nodes=nodes,
         arcs=[(arc, cells[arc.source, arc.destination]) for arc in arcs],
+        limited=limited,
     )

@@ -120,3 +120,11 @@ def test_parts_are_redrawn_by_what_concerns_them(name, key, topics):
 @pytest.mark.parametrize(("key", "linked"), [("", True), ("regions", False)])
 def test_the_board_leads_to_the_page_of_regions_but_not_from_there(orders, access, key, linked):
     assert ('href="/regions/"' in render("mesh-board", access, key)) is linked
+
+
+@pytest.mark.parametrize("name", ["mesh-board", "mesh-matrix"])
+def test_who_sees_some_projects_only_is_told_what_is_counted(name, orders):
+    said = "Only requests to services of your projects are counted."
+    limited = access_of(make_user(role="viewer", project=make_project("other")))
+    assert said in render(name, limited)
+    assert said not in render(name, access_of(make_user("whole", role="viewer")))

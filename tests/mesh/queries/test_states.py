@@ -70,6 +70,13 @@ def test_a_state_whose_numbers_grew_old_is_unknown_even_if_nobody_judged(orders,
     assert (row.status.value, row.known, row.silent) == ("unknown", False, ["eu-1"])
 
 
+def test_a_stranger_is_not_told_which_clusters_are_silent(orders):
+    ClusterMesh.objects.update(sampled_at=NOW)
+    stranger = access_of(make_user(role="viewer", project=make_project("other")))
+    row = row_of_eu(stranger, NOW + timedelta(minutes=5))
+    assert (row.known, row.silent) == (False, [])
+
+
 def test_a_region_that_was_never_judged_is_unknown(orders, access):
     assert row_of_eu(access).status.value == "unknown"
 

@@ -79,6 +79,16 @@ def test_unserved_requests_have_a_column_of_their_own(fresh, fleet, access):
     assert cells(matrix)["eu", ""].tone == "bad"
 
 
+def test_a_stranger_is_not_told_which_clusters_are_silent(fresh, fleet, access):
+    ClusterMesh.objects.filter(cluster=fleet["eu-1"]).update(sampled_at=None)
+    stranger = access_of(make_user(role="viewer", project=make_project("other")))
+    silent = [
+        [name for row in queries.matrix(viewer, NOW).rows for name in row.silent]
+        for viewer in (access, stranger)
+    ]
+    assert silent == [["eu-1"], []]
+
+
 def test_a_stranger_sees_no_requests_of_the_service(fresh, fleet):
     sample(fresh, fleet, "eu-1", "us-1")
     stranger = access_of(make_user(role="viewer", project=make_project("other")))
@@ -117,7 +127,7 @@ def test_a_cell_has_a_tone(cell, tone):
 
 def test_the_matrix_asks_no_more_for_many_edges(fresh, fleet, access, django_assert_num_queries):
     sample(fresh, fleet, "eu-1", "us-1")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         queries.matrix(access, NOW)
     for destination in ("eu-1", "ap-1"):
         sample(fresh, fleet, "us-1", destination)
