@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.fleet import Fleet
 from tests.e2e.portal import Person, Portal
@@ -29,6 +29,9 @@ __all__ = [
     "real_cluster",
     "real_namespace",
 ]
+
+# For whatever has no promise of its own; a machine that is busy with other tests is slow.
+expect.set_options(timeout=20_000)
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

@@ -116,14 +116,14 @@ class Person:
         self._portal = portal
         self._session = portal.session()
         address = f"{portal.url}/login/"
-        self._session.get(address, timeout=10)
+        self._session.get(address, timeout=30)
         form = {
             "username": login,
             "password": PASSWORD,
             "csrfmiddlewaretoken": self.cookies["csrftoken"],
         }
         answer = self._session.post(
-            address, form, headers={"Referer": address}, allow_redirects=False, timeout=10
+            address, form, headers={"Referer": address}, allow_redirects=False, timeout=30
         )
         assert answer.status_code == 302, answer.text[:2000]
 
