@@ -26,6 +26,19 @@ from clusters.agent.endpoints import Router, check_caller
 from clusters.agent.local import LocalExchange
 from clusters.agent.portal_tls import check_pins, context_for
 from clusters.agent.proxy import Proxy
+from clusters.tunnel.events import (
+    DataReceived,
+    Event,
+    GoAway,
+    Lost,
+    Opened,
+    ResetReceived,
+    Silent,
+    Stream,
+    Updated,
+    WelcomeReceived,
+    Writable,
+)
 from clusters.tunnel.frames import (
     MESSAGE_MAX,
     SUBPROTOCOL,
@@ -40,21 +53,7 @@ from clusters.tunnel.frames import (
     Welcome,
 )
 from clusters.tunnel.requests import RequestRefused
-from clusters.tunnel.session import (
-    DataReceived,
-    Event,
-    GoAway,
-    Lost,
-    Opened,
-    ResetReceived,
-    Role,
-    Session,
-    Silent,
-    Stream,
-    Updated,
-    WelcomeReceived,
-    Writable,
-)
+from clusters.tunnel.session import Role, Session
 from clusters.tunnel.wire import Control, MessageReader, pack_masked
 
 log = logging.getLogger(__name__)

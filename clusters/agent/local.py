@@ -9,9 +9,9 @@ import msgspec
 
 from clusters.agent.endpoints import BODY_MAX, AgentRequest, AgentResponse, Router
 from clusters.agent.proxy import StreamSide
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import OpenHead, Payload, ResetCode, ResponseHead
 from clusters.tunnel.requests import RequestRefused
-from clusters.tunnel.session import Stream
 
 log = logging.getLogger(__name__)
 

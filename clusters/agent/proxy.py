@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from clusters.agent.assertions import Assertion
 from clusters.agent.kube import AgentKube, AgentKubeError
 from clusters.agent.upstream import Upstream, UpstreamPool
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import OpenHead, Payload, ResetCode, ResponseHead
 from clusters.tunnel.requests import (
     REQUEST_HEADERS,
@@ -25,7 +26,6 @@ from clusters.tunnel.requests import (
     check_target,
     response_headers,
 )
-from clusters.tunnel.session import Stream
 
 log = logging.getLogger(__name__)
 

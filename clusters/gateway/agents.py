@@ -20,6 +20,7 @@ from clusters.gateway.registry import Conflict, Registry
 from clusters.gateway.server import Front
 from clusters.gateway.statuses import UNAUTHENTICATED
 from clusters.link import Body, LinkClient, LinkDown, LinkRefused
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import (
     PROTOCOL_VERSION,
     CloseCode,
@@ -31,7 +32,7 @@ from clusters.tunnel.frames import (
     Update,
     Welcome,
 )
-from clusters.tunnel.session import INITIAL_WINDOW, LOST_SECONDS, Stream
+from clusters.tunnel.session import INITIAL_WINDOW, LOST_SECONDS
 
 log = logging.getLogger(__name__)
 

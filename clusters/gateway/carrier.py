@@ -18,6 +18,19 @@ from websockets.speedups import apply_mask
 from websockets.typing import Subprotocol
 
 from clusters.gateway.exchange import Flusher, Request
+from clusters.tunnel.events import (
+    DataReceived,
+    Event,
+    GoAway,
+    HeadReceived,
+    Heard,
+    HelloReceived,
+    Lost,
+    ResetReceived,
+    Silent,
+    Stream,
+    Writable,
+)
 from clusters.tunnel.frames import (
     MESSAGE_MAX,
     SUBPROTOCOL,
@@ -30,21 +43,7 @@ from clusters.tunnel.frames import (
     Update,
     Welcome,
 )
-from clusters.tunnel.session import (
-    DataReceived,
-    Event,
-    GoAway,
-    HeadReceived,
-    Heard,
-    HelloReceived,
-    Lost,
-    ResetReceived,
-    Role,
-    Session,
-    Silent,
-    Stream,
-    Writable,
-)
+from clusters.tunnel.session import Role, Session
 from clusters.tunnel.wire import Control, MessageReader, pack_plain
 
 log = logging.getLogger(__name__)

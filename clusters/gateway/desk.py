@@ -7,8 +7,9 @@ from typing import Any, Protocol
 from clusters.gateway.counters import AccessLog, Counters
 from clusters.gateway.grants import Grant, Grants, Question, matches
 from clusters.gateway.statuses import MEMORY_SHORT, TOO_MANY_STREAMS, Refusal, Refused
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import OpenHead, Payload, ResetCode
-from clusters.tunnel.session import INITIAL_WINDOW, SMALL_WINDOW, Stream
+from clusters.tunnel.session import INITIAL_WINDOW, SMALL_WINDOW
 
 # Answers of the web role that say nothing about a right: it is away, busy or broken.
 _SAYS_NOTHING = frozenset({429, 500, 503})

@@ -22,9 +22,10 @@ from clusters.gateway.statuses import (
     Refused,
     refusal_of_reset,
 )
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import OpenHead, Payload, ResetCode, ResponseHead, TunnelError
 from clusters.tunnel.requests import RequestRefused, request_headers
-from clusters.tunnel.session import INITIAL_WINDOW, Stream
+from clusters.tunnel.session import INITIAL_WINDOW
 
 AGENT_WAIT_SECONDS = 5.0
 # The gateway's own bound, should the agent not keep the one above.

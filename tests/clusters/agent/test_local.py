@@ -6,8 +6,8 @@ import pytest
 
 from clusters.agent.endpoints import AgentRequest, AgentResponse, Router
 from clusters.agent.local import LocalExchange
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import ResetCode
-from clusters.tunnel.session import Stream
 from tests.clusters.agent.test_proxy import Side, head
 
 

@@ -8,9 +8,9 @@ from clusters.agent.assertions import Assertion
 from clusters.agent.kube import AgentKube, ApiServer, ApiUnreachable
 from clusters.agent.proxy import Proxy, check_request, request_head, without_certificate
 from clusters.agent.upstream import Upstream, UpstreamPool
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import OpenHead, Payload, ResetCode, ResponseHead
 from clusters.tunnel.requests import RequestRefused
-from clusters.tunnel.session import Stream
 from tests.clusters.agent.test_upstream import FakeTransport
 from tests.clusters.rig import self_signed
 

@@ -9,8 +9,9 @@ from clusters.gateway.carrier import Carrier
 from clusters.gateway.counters import Counters
 from clusters.gateway.exchange import Flusher
 from clusters.link import Body, LinkClient
+from clusters.tunnel.events import Stream
 from clusters.tunnel.frames import Hello, ResponseHead
-from clusters.tunnel.session import Role, Session, Stream
+from clusters.tunnel.session import Role, Session
 from tests.clusters.tunnel.pair import OK
 
 ANSWER: Body = {

@@ -2,17 +2,9 @@
 
 from typing import Any
 
+from clusters.tunnel.events import DataReceived, Event, HelloReceived, Opened, Stream, Writable
 from clusters.tunnel.frames import Hello, OpenHead, ResponseHead, Welcome
-from clusters.tunnel.session import (
-    DataReceived,
-    Event,
-    HelloReceived,
-    Opened,
-    Role,
-    Session,
-    Stream,
-    Writable,
-)
+from clusters.tunnel.session import Role, Session
 
 
 def request(method: str = "GET", target: str = "/api", **fields: Any) -> OpenHead:

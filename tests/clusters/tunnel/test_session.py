@@ -1,6 +1,17 @@
 import pytest
 
 from clusters.tunnel import frames
+from clusters.tunnel.events import (
+    DataReceived,
+    Event,
+    GoAway,
+    HeadReceived,
+    Heard,
+    Lost,
+    ResetReceived,
+    Silent,
+    Updated,
+)
 from clusters.tunnel.frames import (
     DATA_MAX,
     Flag,
@@ -19,17 +30,8 @@ from clusters.tunnel.session import (
     INITIAL_WINDOW,
     MAX_WINDOW,
     SEND_BUFFER,
-    DataReceived,
-    Event,
-    GoAway,
-    HeadReceived,
-    Heard,
-    Lost,
-    ResetReceived,
     Role,
     Session,
-    Silent,
-    Updated,
 )
 from tests.clusters.tunnel.pair import OK, Pair, data_of, request, writable
 

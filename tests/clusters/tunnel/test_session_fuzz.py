@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters.tunnel import frames
+from clusters.tunnel.events import DataReceived, Opened, Stream
 from clusters.tunnel.frames import FrameType, ResetCode, TunnelError
-from clusters.tunnel.session import DataReceived, Opened, Stream
 from tests.clusters.tunnel.pair import OK, Pair, request
 
 kinds = st.sampled_from([*FrameType, 0x00, 0x55, 0x80, 0xFF])
