@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from clusters import keys, queries
-from clusters.domain.progress import is_ready
+from clusters.domain.progress import is_ready, was_ready
 from clusters.domain.statuses import LIVENESS, STEPS
 from clusters.manifests import join_command
 from clusters.models import Cluster, JoinToken
@@ -112,7 +112,8 @@ def join_context(access: Access, key: str) -> Mapping[str, Any] | None:
     return {
         "cluster": cluster,
         "steps": [(step, STEPS[step.status]) for step in steps],
-        "ready": is_ready(steps),
+        # A cluster that was ready and is away: its head says since when, the list would mislead.
+        "ready": is_ready(steps) or was_ready(steps),
         "command": command,
         "expires_at": token.expires_at if token else None,
         "failed_checks": failed,

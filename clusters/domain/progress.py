@@ -106,3 +106,8 @@ def _finished(step: Step, status: str) -> Step:
 def is_ready(steps: list[Step]) -> bool:
     """Tell whether every step is done."""
     return all(step.status == STEP_DONE for step in steps)
+
+
+def was_ready(steps: list[Step]) -> bool:
+    """Tell whether only the tunnel is missing: a cluster that is away, not one that is joining."""
+    return [step.key for step in steps if step.status != STEP_DONE] == ["tunnel"]

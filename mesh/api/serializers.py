@@ -6,7 +6,6 @@ from typing import Any
 
 from rest_framework import serializers
 
-from fleet_portal.common.models import Project
 from fleet_portal.common.rest import StrictSerializer
 from mesh.domain.traffic import quantile
 from mesh.models import MeshService, StatePeriod, TrafficSample
@@ -124,7 +123,7 @@ class MeshServiceSerializer(serializers.ModelSerializer[MeshService]):
 class MarkSerializer(StrictSerializer):
     """What a service needs to become reachable across clusters."""
 
-    project = serializers.SlugRelatedField("slug", queryset=Project.objects.all())
+    project = serializers.CharField(max_length=50)
     namespace = serializers.CharField(max_length=63)
     name = serializers.CharField(max_length=63)
     nearest = serializers.ListField(child=serializers.CharField(max_length=50), default=list)

@@ -16,6 +16,7 @@ from clusters.models import Cluster
 from clusters.queries import cluster_visible_to
 from fleet_portal.common.access import Role, request_access
 from fleet_portal.common.errors import NotAllowed, NotVisible
+from fleet_portal.common.queries import projects_visible_to
 from mesh import actions, queries
 from mesh.api import serializers
 from mesh.models import MeshService, StatePeriod, TrafficSample
@@ -89,8 +90,12 @@ class MeshServiceViewSet(viewsets.GenericViewSet[MeshService]):
     )
     def create(self, request: Request) -> Response:
         values = _valid(serializers.MarkSerializer, request)
-        project = values.pop("project")
-        request_access(request._request).require(Role.OPERATOR, project.pk)
+        access = request_access(request._request)
+        # One that is not there and one that the caller may not see are answered alike.
+        project = projects_visible_to(access).filter(slug=values.pop("project")).first()
+        if project is None:
+            raise NotVisible
+        access.require(Role.OPERATOR, project.pk)
         service = actions.mark_reachable(
             project, values.pop("namespace"), values.pop("name"), person(request._request), **values
         )

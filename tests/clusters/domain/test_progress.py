@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clusters.domain.progress import JoinFacts, is_ready, join_steps
+from clusters.domain.progress import JoinFacts, is_ready, join_steps, was_ready
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 NEW = JoinFacts(None, None, None, False, "", "", None, None, None)
@@ -51,3 +51,16 @@ def test_a_missing_region_is_asked_for() -> None:
 def test_ready_is_all_done() -> None:
     assert is_ready(join_steps(PASSED))
     assert not is_ready(join_steps(FOUND))
+
+
+@pytest.mark.parametrize(
+    ("facts", "was"),
+    [
+        (replace(PASSED, is_there=False), True),
+        (PASSED, False),
+        (REACHED, False),
+        (replace(PASSED, is_there=False, access_passed=False), False),
+    ],
+)
+def test_a_ready_cluster_that_is_away_is_not_joining(facts: JoinFacts, was: bool) -> None:
+    assert was_ready(join_steps(facts)) is was

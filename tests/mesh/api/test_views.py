@@ -74,6 +74,11 @@ def test_marking_needs_an_operator_of_the_project(client, fleet, people, who, st
     assert not MeshService.objects.exists()
 
 
+def test_a_project_that_is_not_there_answers_like_one_not_seen(client, fleet, people):
+    body = {**BODY, "project": "nowhere"}
+    assert call(client, people["stranger"], "post", "services/", body).status_code == 404
+
+
 def test_a_refusal_is_a_sentence_with_its_field(client, fleet, people):
     answer = call(client, people["owner"], "post", "services/", {**BODY, "name": "none"})
     assert answer.status_code == 400
