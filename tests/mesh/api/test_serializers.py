@@ -40,13 +40,6 @@ def test_a_period_tells_its_cause_in_words_and_as_a_code(orders, fleet):
     assert body["service"] == "shop/orders"
 
 
-@pytest.mark.django_db
-def test_an_unknown_project_is_refused(db):
-    serializer = MarkSerializer(data={"project": "none", "namespace": "shop", "name": "orders"})
-    assert not serializer.is_valid()
-    assert set(serializer.errors) == {"project"}
-
-
 def test_a_cluster_has_the_defaults_of_istio():
     serializer = ClusterMeshSerializer(data={"gateways": []})
     assert serializer.is_valid()
