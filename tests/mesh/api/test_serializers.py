@@ -4,7 +4,6 @@ from django.utils import timezone
 from mesh.api.serializers import (
     ClusterMeshSerializer,
     EdgeSerializer,
-    MarkSerializer,
     PeriodSerializer,
 )
 from mesh.models import StatePeriod, TrafficSample
