@@ -17,6 +17,14 @@ from fleet_portal.roles.web import link_socket_path, web_socket_path
 logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+# The machine's own, and the gateway's optional limits; nothing that holds a secret.
+PASSED_ON = frozenset(
+    {
+        *("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "FLEET_LOG_LEVEL"),
+        *("FLEET_ACCESS_LOG", "FLEET_STREAMS_PER_PERSON", "FLEET_CONNECTIONS_PER_ADDRESS"),
+        "FLEET_GATEWAY_MEMORY_MIB",
+    }
+)
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
 STOP_SECONDS = 5.0
@@ -25,11 +33,7 @@ STOP_SECONDS = 5.0
 def gateway_environment() -> dict[str, str]:
     """Return the environment of the gateway: its own few settings and no secret of the portal."""
     certificate, key = ensure_gateway_certificate()
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ("PATH", "HOME", "LANG", "FLEET_LOG_LEVEL", "PYTHONPATH", "VIRTUAL_ENV")
-    }
+    kept = {name: value for name, value in os.environ.items() if name in PASSED_ON}
     return kept | {
         "FLEET_GATEWAY_LISTEN": settings.FLEET_LISTEN,
         "FLEET_GATEWAY_TLS_CERT": str(certificate),

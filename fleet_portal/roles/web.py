@@ -68,8 +68,15 @@ def serve(on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         bind_socket_loop(loop)
         await link.start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda: loop.create_task(stop()))
+            loop.add_signal_handler(number, stop_once)
         await loop.run_in_executor(None, on_ready)
+
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop_once() -> None:
+        # Ctrl-C reaches the whole process group, and a supervisor asks as well.
+        if not stopping:
+            stopping.append(asyncio.get_running_loop().create_task(stop()))
 
     async def stop() -> None:
         logger.info("the portal stops")
