@@ -47,7 +47,8 @@ def services_context(access: Access, key: str) -> Mapping[str, Any] | None:
 
 
 def service_context(access: Access, key: str) -> Mapping[str, Any] | None:
-    service = _service(access, key)
+    """`key`: a service's id, and after a hyphen its system application's."""
+    service = _service(access, key.partition("-")[0])
     if service is None:
         return None
     return {"service": service, "parts": parts_of(service), "states": states_of(service.pk)}
@@ -63,6 +64,12 @@ def _service(access: Access, key: str) -> MeshService | None:
     if not key.isdecimal():
         return None
     return queries.services_visible_to(access).filter(pk=int(key)).first()
+
+
+def _service_topics(key: str) -> list[str]:
+    """The page also says how far the objects are, which deployments announces."""
+    service, _, application = key.partition("-")
+    return [f"mesh-service:{service}", *([f"application:{application}"] if application else [])]
 
 
 def _lane_topics(key: str) -> list[str]:
@@ -103,7 +110,7 @@ SERVICE = registry.register(
     Fragment(
         "mesh-service",
         "mesh/fragments/service.html",
-        lambda key: [f"mesh-service:{key}"],
+        _service_topics,
         service_context,
     )
 )

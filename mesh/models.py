@@ -113,6 +113,11 @@ class MeshService(models.Model):
         return f"{self.namespace}/{self.name}"
 
     @property
+    def live_key(self) -> str:
+        """Name this service and its system application to the page that shows both."""
+        return f"{self.pk}-{self.application_id}" if self.application_id else str(self.pk)
+
+    @property
     def service(self) -> Service:
         ports = tuple(Port(**port) for port in self.ports)
         return Service(self.name, self.namespace, ports, self.selector, self.service_account)

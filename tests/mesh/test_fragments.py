@@ -109,6 +109,7 @@ def test_hostile_names_are_escaped(project, kube, access):
     ("name", "key", "topics"),
     [
         ("mesh-service", "7", ["mesh-service:7"]),
+        ("mesh-service", "7-9", ["mesh-service:7", "application:9"]),
         ("mesh-lanes", "60", ["region-state:any"]),
         ("mesh-lanes", "60-7", ["mesh-service:7"]),
     ],
