@@ -76,6 +76,10 @@ async def test_a_resync_sends_everything_again(page: WebsocketCommunicator) -> N
     assert "test-row-2" in await page.receive_from(10)
 
 
+def test_pages_opened_at_different_times_resync_together() -> None:
+    assert {consumers.next_resync(opened) for opened in (60.0, 61.5, 119.9)} == {120.0}
+
+
 async def test_a_right_taken_away_shows_at_the_next_change(
     page: WebsocketCommunicator, viewer: User
 ) -> None:
